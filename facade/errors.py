@@ -1,0 +1,99 @@
+"""Errors an operator can act on, the place they point at, and the exit code each one means.
+
+Exit codes are a contract (docs/architecture.md, "The command line"): 0 done or nothing to do, 1 something failed,
+2 bad input or usage, 3 missing inputs, 4 refused, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+DONE, FAILED, BAD_INPUT, MISSING_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a text: file name, line and column, both counted from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing wrong with what the operator gave us: what, where, and what would mend it.
+
+    ``excerpt`` is the source line the location points into; ``width`` how many columns to underline.
+    """
+
+    message: str
+    location: Location | None = None
+    remedy: str = ""
+    excerpt: str = ""
+    width: int = 1
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        head = f"{self.location}: " if self.location else ""
+        lines = [f"{head}{self.severity}: {self.message}"]
+        if self.excerpt and self.location:
+            lead = "".join("\t" if c == "\t" else " " for c in self.excerpt[: self.location.column - 1])
+            lines += [f"    {self.excerpt}", f"    {lead}{'^' * max(1, self.width)}"]
+        if self.remedy:
+            lines.append(f"  {self.remedy}")
+        return "\n".join(lines)
+
+
+class FacadeError(Exception):
+    """Something failed; the message says where and what, ``remedy`` what to do about it."""
+
+    exit_code = FAILED
+
+    def __init__(self, message: str, *, remedy: str = "", location: Location | None = None) -> None:
+        super().__init__(message)
+        self.message, self.remedy, self.location = message, remedy, location
+
+    def __str__(self) -> str:
+        return str(Fault(message=self.message, location=self.location, remedy=self.remedy)).replace("error: ", "", 1)
+
+
+class InputError(FacadeError):
+    """The operator gave something unusable: a bad campaign, file, option or name."""
+
+    exit_code = BAD_INPUT
+
+
+class CampaignError(InputError):
+    """Every fault found in a campaign, in the order of the text."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class MissingInputError(FacadeError):
+    """Inputs that the campaign asks for are not in the registry or the archive."""
+
+    exit_code = MISSING_INPUT
+
+
+class RefusedError(FacadeError):
+    """Doing it would overwrite, double or contradict something; nothing was changed."""
+
+    exit_code = REFUSED
+
+
+class RegistryError(FacadeError):
+    """The database could not be reached, or refused a statement."""
+
+
+class TransferError(FacadeError):
+    """A copy did not arrive as it should: lost, short, or with other bytes."""
