@@ -1,0 +1,69 @@
+"""WCL, the operators' language: text to located tree and back, and the replacement of variables.
+
+`load` and `loads` give a `Document`; `dumps` writes a tree. Nothing here knows what a campaign is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from facade.errors import InputError
+from facade.wcl.scope import BadReference, MissingVariable, Scope, Slot, Template, bind_attempt
+from facade.wcl.syntax import dumps, parse
+from facade.wcl.tree import Document, Section, Value, did_you_mean
+
+__all__ = [
+    "BadReference",
+    "Document",
+    "MissingVariable",
+    "Scope",
+    "Section",
+    "Slot",
+    "Template",
+    "Value",
+    "bind_attempt",
+    "did_you_mean",
+    "dumps",
+    "load",
+    "loads",
+]
+
+
+class FileReader:
+    """Finds included files: beside the including file, then in the working directory, then on *include_path*."""
+
+    def __init__(self, include_path: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> None:
+        self.include_path, self.environ = tuple(include_path), environ or {}
+
+    def __call__(self, path: str, including: str) -> tuple[str, str]:
+        """Return (name, text) of the file *path* as included by *including*; raises OSError."""
+        for name, value in self.environ.items():
+            if f"${name}" in path and not path.partition(f"${name}")[2][:1].isidentifier():
+                path = path.replace(f"${name}", value)
+        wanted = Path(path).expanduser()
+        candidates = [Path(including).parent / wanted, wanted, *(folder / wanted for folder in self.include_path)]
+        found = next((c for c in candidates if c.is_file()), wanted)
+        return str(found), found.read_text(encoding="utf-8")
+
+
+def load(path: Path | str, *, include_path: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> Document:
+    """Read a WCL file and everything it includes.
+
+    Raises:
+        InputError: the file cannot be read.
+        CampaignError: every syntax fault, with its place.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", remedy="give the path of a WCL file") from None
+    return parse(text, str(path), FileReader(include_path, environ))
+
+
+def loads(text: str, name: str = "<text>") -> Document:
+    """Parse WCL text that includes nothing; *name* is what locations call it. Raises CampaignError."""
+    return parse(text, name)

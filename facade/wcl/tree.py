@@ -1,0 +1,140 @@
+"""The located tree: sections and values that know where they were written.
+
+A `Section` is an ordered mapping; its leaves are `Value`: text plus place. A `Document` is the top section of a campaign
+together with the source texts it came from, so that a fault can show the line it speaks of.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from facade.errors import Fault, Location
+
+BUILT_IN = Location("<built in>", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A leaf: its text (never empty), where the text begins, and where its key begins."""
+
+    text: str
+    location: Location
+    key_location: Location
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Section:
+    """An ordered, case-normalised mapping of keys to values and of names to sections."""
+
+    __slots__ = ("_entries", "location", "name")
+
+    def __init__(self, name: str = "", location: Location = BUILT_IN) -> None:
+        self.name, self.location = name, location
+        self._entries: dict[str, Value | Section] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal keys in equal order with equal texts; places do not count."""
+        if not isinstance(other, Section):
+            return NotImplemented
+        return self.plain() == other.plain() and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def items(self) -> Iterable[tuple[str, Value | Section]]:
+        """Return (key, value or section) in the order of the text."""
+        return self._entries.items()
+
+    def value(self, key: str) -> Value | None:
+        """Return the value under *key*, or None if there is none or it is a section."""
+        found = self._entries.get(key)
+        return found if isinstance(found, Value) else None
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return the text under *key*, or *default*."""
+        found = self._entries.get(key)
+        return found.text if isinstance(found, Value) else default
+
+    def section(self, key: str) -> Section | None:
+        """Return the section called *key*, or None."""
+        found = self._entries.get(key)
+        return found if isinstance(found, Section) else None
+
+    def sections(self) -> Iterator[tuple[str, Section]]:
+        """Yield (name, section) of every direct subsection, in the order of the text."""
+        for key, entry in self._entries.items():
+            if isinstance(entry, Section):
+                yield key, entry
+
+    def values(self) -> Iterator[tuple[str, Value]]:
+        """Yield (key, value) of every direct value, in the order of the text."""
+        for key, entry in self._entries.items():
+            if isinstance(entry, Value):
+                yield key, entry
+
+    def set(self, key: str, entry: Value | Section) -> None:
+        """Put *entry* under *key*; a key that exists keeps its position."""
+        self._entries[key] = entry
+
+    def merge(self, other: Section) -> None:
+        """Merge *other* into this section, recursively; *other* wins (desdm.md §1.2)."""
+        for key, entry in other.items():
+            mine = self._entries.get(key)
+            if isinstance(entry, Section) and isinstance(mine, Section):
+                mine.merge(entry)
+            else:
+                self._entries[key] = entry
+
+    def path(self, dotted: str) -> Value | Section | None:
+        """Return what lies at a dotted path below this section, or None."""
+        here: Value | Section | None = self
+        for part in dotted.split("."):
+            if not isinstance(here, Section):
+                return None
+            here = here._entries.get(part)
+        return here
+
+    def plain(self) -> dict[str, object]:
+        """Return the section as nested plain dictionaries of text."""
+        return {k: e.plain() if isinstance(e, Section) else e.text for k, e in self._entries.items()}
+
+
+@dataclass(slots=True)
+class Document:
+    """A whole WCL text with its includes: the tree, the source lines by file, and the warnings met while reading."""
+
+    root: Section
+    sources: dict[str, list[str]] = field(default_factory=dict)
+    included_from: dict[str, Location] = field(default_factory=dict)
+    warnings: list[Fault] = field(default_factory=list)
+
+    def fault(
+        self, message: str, at: Location | Value | Section | None, *, remedy: str = "", severity: str = "error"
+    ) -> Fault:
+        """Return a fault at *at*, with the source line it points into."""
+        width = len(at.text) if isinstance(at, Value) else 1
+        place = at if at is None or isinstance(at, Location) else at.location
+        if place is None:
+            return Fault(message=message, remedy=remedy, severity=severity)
+        lines = self.sources.get(place.file, [])
+        excerpt = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+        width = max(1, min(width, len(excerpt) - place.column + 1))
+        return Fault(message=message, location=place, remedy=remedy, excerpt=excerpt, width=width, severity=severity)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" for the nearest of *known*, or ""."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
