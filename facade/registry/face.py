@@ -1,0 +1,269 @@
+"""`Registry`: everything facade asks of its database and tells it, in one place. Each verb lives in its own module."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from facade.plugins import Row, Rows, Scalar
+from facade.registry import files, lineage, metadata, overview, questions, runs, schema, submission, tags
+from facade.registry.connection import Address, Session
+from facade.registry.selection import Selection
+from facade.registry.values import (
+    Answer,
+    Attempt,
+    Block,
+    DataQuery,
+    FileKey,
+    FileType,
+    Ids,
+    Ingested,
+    Job,
+    Line,
+    NewFile,
+    Overview,
+    Quantum,
+)
+from facade.states import State
+
+
+class Registry:
+    """One client of the registry's database; holds one connection (made when first needed). Not for several threads.
+
+    Every method raises `RegistryError` when the database cannot be reached or refuses.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._session = Session(address)
+
+    @classmethod
+    def open(cls, address: Address) -> Self:
+        """Return a client of the database at *address*; use it in a ``with`` statement."""
+        return cls(address)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back; a later call makes a new one."""
+        self._session.close()
+
+    # -- schema
+
+    def upgrade(self) -> str:
+        """Bring the tables to this facade's version (safe at any time, from many processes); return the version."""
+        return schema.upgrade(self.address)
+
+    def ensure_metadata_tables(self, filetypes: Mapping[str, FileType]) -> None:
+        """Make or widen the metadata tables of *filetypes*.
+
+        Raises:
+            InputError: a name cannot be a table or column, or a type contradicts an existing column.
+        """
+        metadata.ensure_metadata_tables(self._session, filetypes)
+
+    # -- runs
+
+    @contextmanager
+    def submission(
+        self, identity: Mapping[str, Any], submit_key: uuid.UUID, operator: str, attnum: int | None = None
+    ) -> Iterator[submission.Submission]:
+        """Open one transaction that allocates an attempt number; ``register`` inside it makes the attempt.
+
+        Leaving without ``register``, or by an exception, gives the number back. *identity* holds project, reqnum and
+        unitname, and may hold campaign, pipeline and jira_id. A *submit_key* that was used before finds its own attempt
+        (``existing``) and registers nothing. An *attnum* of None means the next one.
+
+        Raises:
+            RefusedError: *attnum* is taken, or the request belongs to another project.
+        """
+        with submission.submission(self._session, identity, submit_key, operator, attnum) as opened:
+            yield opened
+
+    def extend(
+        self,
+        attempt_id: int,
+        *,
+        blocks: Sequence[Block],
+        jobs: Sequence[Job],
+        quanta: Sequence[Quantum],
+        queries: Sequence[DataQuery] = (),
+    ) -> Ids:
+        """Add blocks that were planned later to an attempt; return the ids of the whole attempt."""
+        return submission.extend(self._session, attempt_id, blocks, jobs, quanta, queries)
+
+    def report(self, receipt_id: uuid.UUID | str, lines: Sequence[Line]) -> int:
+        """Apply consecutive *lines* of one receipt, each exactly once; return the last ``seq`` now applied.
+
+        A gap (a number lower than the last line's ``seq`` comes back) means that lines before these are missing.
+
+        Raises:
+            RefusedError: a file is registered already with other content; nothing of *lines* was applied.
+        """
+        return runs.report(self._session, receipt_id, lines)
+
+    def attempts(
+        self, *, reqnum: int | None = None, unitname: str | None = None, active: bool = False, limit: int | None = None
+    ) -> list[Attempt]:
+        """Return attempts, newest first; *active* leaves out those in a final state."""
+        return runs.attempts(self._session, reqnum=reqnum, unitname=unitname, active=active, limit=limit)
+
+    def attempt(self, name_or_id: str | int) -> Attempt | None:
+        """Return the attempt called ``UNIT_rREQpATT`` or with that id, or None."""
+        return runs.attempt(self._session, name_or_id)
+
+    def ids(self, attempt_id: int) -> Ids:
+        """Return the task ids of an attempt's blocks, jobs (by jobnum) and quanta (by wrapnum)."""
+        return runs.ids(self._session, attempt_id)
+
+    def overview(self, attempt_id: int) -> Overview:
+        """Return an attempt at a glance.
+
+        Raises:
+            InputError: no such attempt.
+        """
+        return overview.overview(self._session, attempt_id)
+
+    def job_states(self, attempt_id: int) -> dict[int, State]:
+        """Return the state of each job, by jobnum."""
+        return runs.job_states(self._session, attempt_id)
+
+    def quantum_states(self, attempt_id: int) -> dict[int, State]:
+        """Return the state of each quantum, by wrapnum."""
+        return runs.quantum_states(self._session, attempt_id)
+
+    def finish(self, attempt_id: int, state: State) -> None:
+        """Close an attempt and its blocks; they end when their last job ended (now, if none did)."""
+        runs.finish(self._session, attempt_id, state)
+
+    def mark(self, task_ids: Iterable[int], state: State, detail: str = "") -> list[int]:
+        """Move tasks to *state*, with an event; return those that moved.
+
+        Tasks that are there already, or may not go there (`facade.states.MOVES`), stay as they are.
+        """
+        return runs.mark(self._session, task_ids, state, detail)
+
+    def fail_jobs(self, failures: Mapping[int, tuple[str, str]], state: State = State.FAILED) -> list[int]:
+        """Move jobs (task id -> failure class, message) and whatever they were doing to *state*; return those moved."""
+        return runs.fail_jobs(self._session, failures, state)
+
+    def set_engine(self, attempt_id: int, engine: str, engine_job: str) -> None:
+        """Note which engine runs an attempt, and under which cluster or process id."""
+        runs.set_engine(self._session, attempt_id, engine, engine_job)
+
+    def set_data_state(self, attempt_id: int, data_state: str) -> None:
+        """Say what an attempt's files are worth: ``active`` or ``junk`` (which queries for inputs pass over)."""
+        runs.set_data_state(self._session, attempt_id, data_state)
+
+    def plan_body(self, plan_id: str) -> bytes:
+        """Return a plan's canonical JSON.
+
+        Raises:
+            InputError: no such plan.
+        """
+        return runs.plan_body(self._session, plan_id)
+
+    # -- files
+
+    def set_archive(self, name: str, root: str) -> None:
+        """Note where the archive called *name* has its root."""
+        files.set_archive(self._session, name, root)
+
+    def ingest(
+        self,
+        task_name: str,
+        filetypes: Mapping[str, FileType],
+        new_files: Sequence[NewFile],
+        contents: Sequence[tuple[FileKey, str, Sequence[Row]]] = (),
+    ) -> Ingested:
+        """Register files that exist already, all or none; *contents* are (file, dimension table, rows).
+
+        Raises:
+            RefusedError: a name is registered with other content.
+            InputError: *filetypes* or *contents* do not fit the tables.
+        """
+        metadata.ensure_metadata_tables(self._session, filetypes)
+        return files.ingest(self._session, task_name, filetypes, new_files, contents)
+
+    def lookup(self, names: Iterable[FileKey]) -> dict[FileKey, dict[str, Any]]:
+        """Return id, filename, compression, filetype, filesize, checksum, archive_name, path, pfw_attempt_id and
+        wgb_task_id of those *names* that are registered."""
+        return files.lookup(self._session, names)
+
+    def forget_locations(self, names: Iterable[FileKey], archive: str) -> int:
+        """Note that files are no longer in *archive*; return how many were."""
+        return files.forget_locations(self._session, names, archive)
+
+    def attempt_files(self, attempt_id: int, filetype: str | None = None) -> list[dict[str, Any]]:
+        """Return what an attempt made, ordered by name; the same keys as `lookup`."""
+        return files.attempt_files(self._session, attempt_id, filetype)
+
+    @property
+    def rows(self) -> Rows:
+        """Read access for query codes (`facade.plugins.Rows`)."""
+        return Selection(self._session)
+
+    def query_files(
+        self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()
+    ) -> list[dict[str, Scalar]]:
+        """Return files of *filetype* whose metadata match *where* (see `facade.registry.selection`)."""
+        return self.rows.files(filetype, where, columns)
+
+    def table(self, name: str, where: Mapping[str, object]) -> list[dict[str, Scalar]]:
+        """Return rows of a dimension table, in the order of its key."""
+        return self.rows.table(name, where)
+
+    # -- provenance, tags, questions
+
+    def ancestors(self, filename: str) -> list[dict[str, Any]]:
+        """Return what *filename* (with its compression) was made from: depth, filename, filetype, module, exec,
+        attempt; nearest first, depth 0 is the file itself.
+
+        Raises:
+            InputError: no such file.
+        """
+        return lineage.ancestors(self._session, filename)
+
+    def descendants(self, filename: str) -> list[dict[str, Any]]:
+        """Return what was made from *filename*, as `ancestors` does."""
+        return lineage.descendants(self._session, filename)
+
+    def edges(self, attempt_id: int) -> list[dict[str, Any]]:
+        """Return an attempt's provenance edges: kind (used, generated, derived), and the names of both ends."""
+        return lineage.edges(self._session, attempt_id)
+
+    def tag(self, attempt_id: int, name: str, by: str) -> None:
+        """Put tag *name* on an attempt (again: no change)."""
+        tags.tag(self._session, attempt_id, name, by)
+
+    def untag(self, attempt_id: int, name: str) -> bool:
+        """Take tag *name* off an attempt; tell whether it was there."""
+        return tags.untag(self._session, attempt_id, name)
+
+    def named_queries(self) -> dict[str, str]:
+        """Return name -> description of the named questions."""
+        return {name: query.description for name, query in questions.named_queries().items()}
+
+    def run_named(self, name: str, params: Mapping[str, Any]) -> Answer:
+        """Answer a named question.
+
+        Raises:
+            InputError: no question has that name, or a parameter is missing or unknown.
+        """
+        return questions.run_named(self._session, name, params)
+
+    def run_sql(self, text: str) -> Answer:
+        """Answer an operator's own SQL in a transaction that cannot write.
+
+        Raises:
+            InputError: the text is not SQL that this database understands.
+            RefusedError: it would write.
+        """
+        return questions.run_sql(self.address, text)
