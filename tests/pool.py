@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parent.parent / "tools/condor.py"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+import condor_prefix
+from condor_pool import Pool
+from debian import ToolError
+
 ADVICE = """\
-The tests need a real HTCondor, which `make condor` builds in .tools/condor without root, on Debian or Ubuntu (x86-64).
-With the one you have, leave out the tests that need it:  make lint && .venv/bin/pytest -k "not condor" """
+The tests need a real HTCondor: `make condor` builds one in .tools/condor, without root (Debian or Ubuntu, x86-64)."""
 
 
 @dataclass(frozen=True)
@@ -26,32 +29,28 @@ class CondorPool:
     env: dict[str, str]
 
 
-def tool(*arguments: str | Path) -> str:
-    """Run tools/condor.py; what it says on stderr goes into the failure's message."""
-    command = [sys.executable, str(TOOL), *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        pytest.fail(f"{' '.join(map(str, arguments[:1]))}: {done.stderr.strip()}\n\n{ADVICE}", pytrace=False)
-    return done.stdout.strip()
-
-
 @pytest.fixture(scope="session")
 def condor_pool(request: pytest.FixtureRequest) -> Iterator[CondorPool]:
-    """One pool for the whole session; it also ends when pytest is killed. Its logs stay when a test failed."""
-    prefix = Path(tool("prefix"))
+    """One pool for the whole session; it ends even if pytest is killed. Its logs stay when a test failed."""
     directory = Path(tempfile.mkdtemp(prefix="facade-pool."))
+    pool = Pool(directory, condor_prefix.location())
     try:
-        config = Path(tool("start", directory, "--owner", str(os.getpid())))
-        yield CondorPool(directory, config, client_environment(prefix, config))
+        start(pool)
+        yield CondorPool(pool.directory, pool.config, pool.env)
     finally:
-        tool("stop", directory)
+        pool.stop()
         if request.session.testsfailed:
-            print(f"\nthe HTCondor pool's logs are in {directory}/log", file=sys.stderr)
+            print(f"\nthe logs of the HTCondor pool are in {pool.directory}/log", file=sys.stderr)
         else:
             shutil.rmtree(directory)
 
 
-def client_environment(prefix: Path, config: Path) -> dict[str, str]:
-    """This process's environment, with this pool's HTCondor in the place of any other."""
-    env = {key: value for key, value in os.environ.items() if not key.upper().startswith("_CONDOR_")}
-    return {**env, "CONDOR_CONFIG": str(config), "PATH": f"{prefix}/bin:{prefix}/sbin:{env.get('PATH', os.defpath)}"}
+def start(pool: Pool) -> None:
+    """Start a pool that ends with this process; a test that cannot have one fails, it is not skipped."""
+    progress: list[str] = []
+    try:
+        condor_prefix.ensure(pool.prefix, progress.append)
+        pool.start(cpus=16, settings=[])
+    except ToolError as error:
+        pytest.fail("\n".join(["no HTCondor pool:", *progress, str(error), "", ADVICE]), pytrace=False)
+    pool.start_guard(os.getpid())

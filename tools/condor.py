@@ -1,7 +1,7 @@
 """HTCondor without root: build it, and run a personal pool of it in one directory.
 
     condor.py prefix               build it in .tools/condor (or $FACADE_CONDOR_PREFIX) unless it is there
-    condor.py start DIR [N=V ...]  start a pool in DIR (with configuration N = V); print its CONDOR_CONFIG
+    condor.py start DIR            start a pool in DIR; print its CONDOR_CONFIG
     eval "$(condor.py env DIR)"    what a shell wants to use it
     condor.py status DIR           whether it runs
     condor.py stop DIR             end it with its jobs
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "start":
             verb.add_argument("--cpus", type=int, default=16, help="CPUs to offer, whatever the machine has")
             verb.add_argument("--owner", type=int, metavar="PID", help="stop the pool when this process has ended")
-            verb.add_argument("settings", metavar="NAME=VALUE", nargs="*", help="more configuration")
+            verb.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="more configuration")
         if name == "guard":
             verb.add_argument("owner", metavar="PID", type=int)
     return top
@@ -72,7 +72,7 @@ def start(options: argparse.Namespace) -> int:
     prefix = condor_prefix.location()
     condor_prefix.ensure(prefix, say)
     pool = Pool(options.directory, prefix)
-    pool.start(options.cpus, [setting.replace("=", " = ", 1) for setting in options.settings])
+    pool.start(options.cpus, [setting.replace("=", " = ", 1) for setting in options.set])
     if options.owner:
         pool.start_guard(options.owner)
     print(pool.config)

@@ -169,12 +169,16 @@ class Pool:
 
     def stop(self) -> None:
         """End the pool with its jobs; what was queued stays in the directory."""
-        if master := self.master():
+        master = self.master()
+        if master:
             os.kill(master, signal.SIGQUIT)
             deadline = time.monotonic() + STOP_SECONDS
             while self.processes() and time.monotonic() < deadline:
                 time.sleep(0.1)
         self.kill_leftovers()
+        if master:
+            with suppress(ChildProcessError):  # it is our child only if this very process started it
+                os.waitpid(master, 0)
 
     def kill_leftovers(self) -> None:
         """Kill what a pool left that hung, or was killed itself."""

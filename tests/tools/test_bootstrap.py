@@ -1,0 +1,42 @@
+"""A virtual environment comes about with pip in it, whatever the machine's Python lacks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import bootstrap
+import debian
+import pytest
+
+
+def test_pip_comes_from_debian_where_python_has_no_ensurepip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def without_ensurepip(command, **options):
+        if command[1:] == ["-m", "venv", "--clear", tmp_path / "venv"]:
+            raise debian.ToolError("The virtual environment was not created successfully: ensurepip is not available")
+        return debian.run(command, **options)
+
+    monkeypatch.setattr(bootstrap, "run", without_ensurepip)
+    bootstrap.create(tmp_path / "venv")
+    shown = subprocess.run([tmp_path / "venv/bin/pip", "--version"], check=True, capture_output=True, text=True).stdout
+    assert shown.startswith("pip ")
+    assert bootstrap.is_sound(tmp_path / "venv")
+
+
+def test_an_environment_of_another_python_is_not_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    assert bootstrap.is_sound(tmp_path / "venv")
+    monkeypatch.setattr(sys, "version_info", (3, 99))
+    assert not bootstrap.is_sound(tmp_path / "venv")
+    assert not bootstrap.is_sound(tmp_path / "nothing")
+
+
+def test_where_nothing_helps_the_user_is_told_what_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    def fail(venv: Path) -> None:
+        raise debian.ToolError("no network")
+
+    monkeypatch.setattr(bootstrap, "create", fail)
+    assert bootstrap.main([str(tmp_path / "venv")]) == 1
+    told = capsys.readouterr().err
+    assert "no network" in told
+    assert "apt-get install python3-venv" in told
+    assert "make PYTHON=" in told
