@@ -1,0 +1,44 @@
+"""Bringing the tables to this facade's version with Alembic; the steps are in sql/migrations."""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+from facade.registry.connection import Address, engine
+
+UPGRADING = 0xFACADE  # key of the advisory lock: two processes that upgrade at once go one after the other
+
+
+def upgrade(address: Address) -> str:
+    """Take every step that the database at *address* lacks, all or none; return the version it has then.
+
+    Raises:
+        RegistryError: the database cannot be reached or refuses.
+    """
+    with engine(address).begin() as connection:
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": UPGRADING})
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def current(address: Address) -> str | None:
+    """Return the version of the database at *address*; None if it has no tables yet."""
+    with engine(address).connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str:
+    """Return the version that `upgrade` leads to."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "facade_sql:migrations")
+    return config
