@@ -44,7 +44,7 @@ class FileReader:
         wanted = Path(path).expanduser()
         candidates = [Path(including).parent / wanted, wanted, *(folder / wanted for folder in self.include_path)]
         found = next((c for c in candidates if c.is_file()), wanted)
-        return str(found), found.read_text(encoding="utf-8")
+        return _plainest(found), found.read_text(encoding="utf-8")
 
 
 def load(path: Path | str, *, include_path: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> Document:
@@ -67,3 +67,15 @@ def load(path: Path | str, *, include_path: Iterable[Path] = (), environ: Mappin
 def loads(text: str, name: str = "<text>") -> Document:
     """Parse WCL text that includes nothing; *name* is what locations call it. Raises CampaignError."""
     return parse(text, name)
+
+
+def _plainest(path: Path) -> str:
+    """Return *path* without ``..`` where that names the same file: shorter to read in a fault."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and parts and parts[-1] not in ("..", "/"):
+            parts.pop()
+        else:
+            parts.append(part)
+    shorter = Path(*parts) if parts else path
+    return str(shorter if shorter.is_file() and shorter.samefile(path) else path)

@@ -1,0 +1,38 @@
+"""Located tree -> typed `Campaign`: every fault reported at once, with its place."""
+
+from __future__ import annotations
+
+from facade.campaign.faults import split
+from facade.campaign.model import (
+    Block,
+    Campaign,
+    Dataset,
+    Depends,
+    ExecSpec,
+    FileSpec,
+    Hyphen,
+    ListSpec,
+    Module,
+    QuerySpec,
+    Ref,
+)
+from facade.campaign.module import joined
+from facade.campaign.read import filetypes, read
+
+__all__ = [
+    "Block",
+    "Campaign",
+    "Dataset",
+    "Depends",
+    "ExecSpec",
+    "FileSpec",
+    "Hyphen",
+    "ListSpec",
+    "Module",
+    "QuerySpec",
+    "Ref",
+    "filetypes",
+    "joined",
+    "read",
+    "split",
+]

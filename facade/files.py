@@ -1,0 +1,86 @@
+"""What a file is called and where it lies.
+
+A file's identity is (filename, compression); ``compression`` is "" or a suffix such as ``.fz`` that follows the filename.
+Inside a job it lies at ``path/filename+compression``, in an archive below the archive's root likewise.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from facade.wcl.scope import Scalar
+
+COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
+MAX_NAME = 255  # bytes; the limit of every file system an archive is likely to lie on
+
+_NUMBER = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileType:
+    """What is recorded about files of one type: the metadata table and its columns, each (type, source).
+
+    ``source`` is "" (known from planning or given by the ingestor) or ``header:[EXTNAME:]KEY``.
+    """
+
+    name: str
+    metadata_table: str = ""
+    ingestor: str = "plain"
+    columns: tuple[tuple[str, str, str], ...] = ()
+    archive_path: str = ""
+    """Template of the directory below the archive root, for files that are ingested."""
+
+    def definition(self) -> dict[str, object]:
+        """Return the plain form that capsules and the registry use (docs/contracts.md)."""
+        return {
+            "metadata_table": self.metadata_table,
+            "columns": {name: {"type": kind, "source": source} for name, kind, source in self.columns},
+        }
+
+
+COLUMN_TYPES = ("text", "int", "bigint", "float", "bool", "timestamp")
+
+
+def split_compression(name: str) -> tuple[str, str]:
+    """Split a file name: ``a.fits.fz`` -> (``a.fits``, ``.fz``); a suffix counts only after another one."""
+    for suffix in COMPRESSIONS:
+        stem = name.removesuffix(suffix)
+        if stem != name and "." in stem:
+            return stem, suffix
+    return name, ""
+
+
+def join(path: str, name: str) -> str:
+    """Return ``path/name``, or the name alone for the top directory."""
+    return f"{path}/{name}" if path else name
+
+
+def clean_path(path: str) -> str | None:
+    """Return a relative directory in its plainest spelling, or None if it leaves its root."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or ".." in parts:
+        return None
+    return "/".join(parts)
+
+
+def name_fault(name: str) -> str | None:
+    """Say what is wrong with *name* as a file name, or None if nothing is."""
+    if not name or name in (".", ".."):
+        return "is empty"
+    if "/" in name or "\0" in name or any(ord(c) < 32 for c in name):
+        return "holds a slash or a control character"
+    if len(name.encode()) > MAX_NAME:
+        return f"is longer than {MAX_NAME} bytes"
+    return None
+
+
+@lru_cache(maxsize=65536)
+def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    return tuple((0, int(p), p) if p.isdigit() else (1, 0, p) for p in _NUMBER.split(text) if p)
+
+
+def natural_key(values: tuple[Scalar, ...]) -> tuple[object, ...]:
+    """Return a sort key in which ``9`` comes before ``10``, in numbers and inside texts."""
+    return tuple(_natural("" if v is None else str(v)) for v in values)
