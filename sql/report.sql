@@ -117,6 +117,7 @@ declare
   attempt bigint;
   makers jsonb;
   entry jsonb;
+  taken bigint;
   old desfile;
 begin
   select pfw_attempt_id into attempt from quantum where task_id = parent;
@@ -132,11 +133,12 @@ begin
    order by f ->> 'filename' collate "C", f ->> 'compression' collate "C"
   on conflict do nothing;
   -- a second statement, so that it sees what another transaction won with
-  for entry, old in
-    select f, d from jsonb_array_elements(listed) f
+  for entry, taken in
+    select f, d.id from jsonb_array_elements(listed) f
       join desfile d on d.filename = f ->> 'filename' and d.compression = f ->> 'compression'
      where d.checksum <> f ->> 'checksum'
   loop
+    select * into old from desfile where id = taken for update;
     if not supersede(old, coalesce((makers ->> (entry ->> 'execnum'))::bigint, parent), parent, entry) then
       raise exception 'file % is already registered with other content, made by task % (%)',
         old.filename || old.compression, old.wgb_task_id, (select name from task where id = old.wgb_task_id)

@@ -12,6 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Run the files of sql/ in the order they need each other."""
-    cursor = op.get_bind().connection.cursor()
+    as_is = {"no_parameters": True}  # a % in the text is PostgreSQL's, not the driver's
     for name in ("tables.sql", "views.sql", "report.sql"):
-        cursor.execute(files("facade_sql").joinpath(name).read_text(encoding="utf-8"))
+        text = files("facade_sql").joinpath(name).read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(text, execution_options=as_is)

@@ -1,0 +1,252 @@
+"""Making an attempt: its number from the unit's counter, then its tasks, all in one transaction.
+
+The counter row stays locked until the transaction ends, so simultaneous submissions of a unit queue up and no number
+is given twice, or lost when a submission fails.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from facade.errors import InputError, RefusedError
+from facade.registry import runs
+from facade.registry.connection import Cursor, Session, copy
+from facade.registry.values import Attempt, Block, DataQuery, Ids, Job, Quantum
+
+
+class _AbandonedError(Exception):
+    """The block of `submission` ended without an attempt: roll back."""
+
+
+class Submission:
+    """One open submission. ``attnum`` is its attempt number; ``existing`` the attempt its key made before, if any."""
+
+    def __init__(
+        self, cursor: Cursor, identity: Mapping[str, Any], submit_key: uuid.UUID, operator: str, attnum: int | None
+    ) -> None:
+        self._cursor, self._identity, self._key, self._operator = cursor, identity, submit_key, operator
+        self.registered = False
+        self._lock_unit()
+        self.existing: Attempt | None = runs.attempt_with_key(cursor, submit_key)
+        self.attnum = self.existing.attnum if self.existing else self._allocate(attnum)
+
+    @property
+    def name(self) -> str:
+        """``UNIT_rREQpATT``."""
+        return runs.attempt_name(self._identity["unitname"], int(self._identity["reqnum"]), self.attnum)
+
+    def _lock_unit(self) -> None:
+        given = {key: self._identity.get(key) for key in ("project", "campaign", "pipeline", "jira_id")}
+        unit = {"reqnum": self._identity["reqnum"], "unitname": self._identity["unitname"]}
+        self._cursor.execute(
+            "insert into pfw_request (reqnum, project, campaign, pipeline, jira_id)"
+            " values (%(reqnum)s, %(project)s, %(campaign)s, %(pipeline)s, %(jira_id)s) on conflict do nothing",
+            given | unit,
+        )
+        self._cursor.execute("select project from pfw_request where reqnum = %(reqnum)s", unit)
+        project = _one(self._cursor)["project"]
+        if project != given["project"]:
+            raise RefusedError(
+                f"request {unit['reqnum']} belongs to project {project}, not to {given['project']}",
+                remedy="give the campaign another reqnum, or the project of the request",
+            )
+        self._cursor.execute(
+            "insert into pfw_unit (reqnum, unitname) values (%(reqnum)s, %(unitname)s) on conflict do nothing", unit
+        )
+        self._cursor.execute(
+            "select last_attnum from pfw_unit where reqnum = %(reqnum)s and unitname = %(unitname)s for update", unit
+        )
+        self._last_attnum: int = _one(self._cursor)["last_attnum"]
+
+    def _allocate(self, wanted: int | None) -> int:
+        values = {"reqnum": self._identity["reqnum"], "unitname": self._identity["unitname"]}
+        attnum = self._last_attnum + 1 if wanted is None else wanted
+        if attnum < 1:
+            raise InputError(f"attempt numbers count from 1, not {attnum}")
+        self._cursor.execute(
+            "select from pfw_attempt where reqnum = %(reqnum)s and unitname = %(unitname)s and attnum = %(attnum)s",
+            values | {"attnum": attnum},
+        )
+        if self._cursor.rowcount:
+            raise RefusedError(
+                f"attempt {runs.attempt_name(values['unitname'], int(values['reqnum']), attnum)} exists already",
+                remedy="leave attnum out to get the next number",
+            )
+        self._cursor.execute(
+            "update pfw_unit set last_attnum = %(attnum)s"
+            " where reqnum = %(reqnum)s and unitname = %(unitname)s and last_attnum < %(attnum)s",
+            values | {"attnum": attnum},
+        )
+        return attnum
+
+    def register(
+        self,
+        *,
+        plan_id: str,
+        plan_body: bytes,
+        run_dir: str,
+        engine: str | None = None,
+        archive_path: str | None = None,
+        blocks: Sequence[Block] = (),
+        jobs: Sequence[Job] = (),
+        quanta: Sequence[Quantum] = (),
+        queries: Sequence[DataQuery] = (),
+    ) -> Ids:
+        """Write the attempt and all its tasks, state planned; *plan_body* is the plan's canonical JSON.
+
+        A repeated submit key writes nothing and returns the ids of the attempt it made before.
+        """
+        if self.existing:
+            self.registered = True
+            return runs.read_ids(self._cursor, self.existing.id)
+        self._cursor.execute(
+            "insert into plan (plan_id, body) values (%s, %s) on conflict do nothing",
+            (plan_id, zlib.compress(plan_body)),
+        )
+        self._cursor.execute(
+            "with numbered as (select nextval(pg_get_serial_sequence('task', 'id')) as id)"
+            " insert into task (id, kind, name, root_task_id) select id, 'attempt', %s, id from numbered returning id",
+            (self.name,),
+        )
+        task = _one(self._cursor)["id"]
+        columns = {
+            "reqnum": self._identity["reqnum"],
+            "unitname": self._identity["unitname"],
+            "attnum": self.attnum,
+            "task_id": task,
+            "operator": self._operator,
+            "submit_key": str(self._key),
+            "plan_id": plan_id,
+            "engine": engine,
+            "run_dir": run_dir,
+            "archive_path": archive_path,
+        }
+        self._cursor.execute(
+            "insert into pfw_attempt (reqnum, unitname, attnum, task_id, operator, submit_key, plan_id, engine, run_dir,"
+            " archive_path) values (%(reqnum)s, %(unitname)s, %(attnum)s, %(task_id)s, %(operator)s, %(submit_key)s,"
+            " %(plan_id)s, %(engine)s, %(run_dir)s, %(archive_path)s) returning id",
+            columns,
+        )
+        attempt = _one(self._cursor)["id"]
+        self._cursor.execute(
+            "insert into task_event (task_id, run, state, at) values (%s, 0, 'planned', now())", (task,)
+        )
+        self.registered = True
+        return _register_parts(self._cursor, attempt, task, blocks, jobs, quanta, queries)
+
+
+@contextmanager
+def submission(
+    session: Session, identity: Mapping[str, Any], submit_key: uuid.UUID, operator: str, attnum: int | None
+) -> Iterator[Submission]:
+    """Open the transaction of one submission (see `Registry.submission`)."""
+    missing = [key for key in ("project", "reqnum", "unitname") if identity.get(key) in (None, "")]
+    if missing:
+        raise InputError(f"an attempt needs {' and '.join(missing)}")
+    try:
+        with session.transaction() as cursor:
+            opened = Submission(cursor, identity, submit_key, operator, attnum)
+            yield opened
+            if not opened.registered:
+                raise _AbandonedError
+    except _AbandonedError:
+        pass
+
+
+def extend(
+    session: Session,
+    attempt_id: int,
+    blocks: Sequence[Block],
+    jobs: Sequence[Job],
+    quanta: Sequence[Quantum],
+    queries: Sequence[DataQuery],
+) -> Ids:
+    """Add blocks to an attempt (see `Registry.extend`)."""
+    with session.transaction() as cursor:
+        cursor.execute("select task_id from pfw_attempt where id = %s for update", (attempt_id,))
+        if not cursor.rowcount:
+            raise InputError(f"there is no attempt {attempt_id}")
+        _register_parts(cursor, attempt_id, _one(cursor)["task_id"], blocks, jobs, quanta, queries)
+        return runs.read_ids(cursor, attempt_id)
+
+
+def _register_parts(
+    cursor: Cursor,
+    attempt: int,
+    root: int,
+    blocks: Sequence[Block],
+    jobs: Sequence[Job],
+    quanta: Sequence[Quantum],
+    queries: Sequence[DataQuery],
+) -> Ids:
+    numbers = _reserve(cursor, len(blocks) + len(jobs) + len(quanta))
+    of_block = [next(numbers) for _ in blocks]
+    of_job = {job["jobnum"]: next(numbers) for job in jobs}
+    of_quantum = {quantum["wrapnum"]: next(numbers) for quantum in quanta}
+    home = {job["jobnum"]: of_block[job["block"]] for job in jobs}
+    tasks = [(task, "block", block["name"], root, root) for task, block in zip(of_block, blocks, strict=True)]
+    tasks += [(of_job[j["jobnum"]], "job", f"j{j['jobnum']:06d}", home[j["jobnum"]], root) for j in jobs]
+    tasks += [(of_quantum[q["wrapnum"]], "quantum", q["module"], of_job[q["jobnum"]], root) for q in quanta]
+    copy(cursor, "task", ("id", "kind", "name", "parent_task_id", "root_task_id"), tasks)
+    _register_blocks(cursor, attempt, of_block, blocks, jobs)
+    copy(
+        cursor,
+        "pfw_job",
+        ("task_id", "pfw_attempt_id", "pfw_block_task_id", "jobnum", "jobkeys", "expect_num_wrap"),
+        ((of_job[j["jobnum"]], attempt, home[j["jobnum"]], j["jobnum"], _json(j["keys"]), j["quanta"]) for j in jobs),
+    )
+    copy(
+        cursor,
+        "quantum",
+        ("task_id", "pfw_attempt_id", "pfw_block_task_id", "pfw_job_task_id", "wrapnum", "modname", "name", "wrapkeys"),
+        (
+            (of_quantum[q["wrapnum"]], attempt, home[q["jobnum"]], of_job[q["jobnum"]])
+            + (q["wrapnum"], q["module"], q["wrapper"], _json(q["keys"]))
+            for q in quanta
+        ),
+    )
+    asked = ("modname", "dataname", "program", "version", "arguments", "row_count")
+    rows = ([attempt, *(query[key] for key in asked)] for query in queries)  # type: ignore[literal-required]
+    copy(cursor, "pfw_data_query", ("pfw_attempt_id", *asked), rows)
+    return Ids(attempt_id=attempt, attempt_task=root, blocks=tuple(of_block), jobs=of_job, quanta=of_quantum)
+
+
+def _register_blocks(
+    cursor: Cursor, attempt: int, tasks: Sequence[int], blocks: Sequence[Block], jobs: Sequence[Job]
+) -> None:
+    cursor.execute("select coalesce(max(blknum), 0) as last from pfw_block where pfw_attempt_id = %s", (attempt,))
+    first = _one(cursor)["last"] + 1
+    expected = [sum(job["block"] == index for job in jobs) for index in range(len(blocks))]
+    copy(
+        cursor,
+        "pfw_block",
+        ("task_id", "pfw_attempt_id", "blknum", "name", "modulelist", "numexpjobs"),
+        (
+            (tasks[index], attempt, first + index, block["name"], ",".join(block["modules"]), expected[index])
+            for index, block in enumerate(blocks)
+        ),
+    )
+
+
+def _reserve(cursor: Cursor, count: int) -> Iterator[int]:
+    cursor.execute(
+        "select coalesce(array_agg(nextval(pg_get_serial_sequence('task', 'id'))), '{}') as ids"
+        " from generate_series(1, %s)",
+        (count,),
+    )
+    return iter(_one(cursor)["ids"])
+
+
+def _json(keys: Mapping[str, Any]) -> str:
+    return json.dumps(dict(keys), ensure_ascii=False)
+
+
+def _one(cursor: Cursor) -> dict[str, Any]:
+    row = cursor.fetchone()
+    assert row is not None
+    return dict(row)
