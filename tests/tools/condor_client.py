@@ -1,4 +1,4 @@
-"""Run by test_condor.py in the environment of a pool: submit by the Python bindings, wait, print the exit code.
+"""Run by test_condor.py in the environment of a pool: submit by the Python bindings, wait, print `exit code N`.
 
 condor_client.py job SCRIPT    one job of the vanilla universe
 condor_client.py dag FILE      a DAG, or the rest of it if it left a rescue file; run in the DAG's directory
@@ -16,7 +16,7 @@ def main(verb: str, file: str) -> int:
     """Submit, wait, print."""
     submit = {"job": job, "dag": htcondor2.Submit.from_dag}[verb](file)
     cluster = htcondor2.Schedd().submit(submit).cluster()
-    print(exit_code(Path(submit["log"]), cluster))
+    print(f"exit code {exit_code(Path(submit['log']), cluster)}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def submit(pool: CondorPool, directory: Path, verb: str, file: str) -> int:
     command = [sys.executable, str(CLIENT), verb, file]
     done = subprocess.run(command, cwd=directory, env=pool.env, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stdout.split()[-1])
+    found = re.search("^exit code ([0-9]+)$", done.stdout, re.MULTILINE)  # the bindings print there too
+    assert found, done.stdout
+    return int(found[1])
 
 
 def tool(*arguments: object, env: dict[str, str] | None = None) -> str:
