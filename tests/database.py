@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from facade.registry.connection import Address, connect
 from facade.registry.embedded import Embedded
 from facade.registry.face import Registry

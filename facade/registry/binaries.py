@@ -74,7 +74,8 @@ def _major(folder: Path) -> int | None:
     if not all((folder / name).is_file() for name in ("postgres", "initdb", "pg_ctl")):
         return None
     try:
-        told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=False)
+        asked = [str(folder / "postgres"), "--version"]
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
     except OSError:  # not executable, or for another kind of machine
         return None
     version = re.search(r"(\d+)", told.stdout)

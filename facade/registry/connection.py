@@ -124,7 +124,7 @@ def connect(address: Address, timeout: float = 10, *, options: str = "") -> Conn
     if address.passfile:
         settings["passfile"] = str(address.passfile)
     try:
-        connection = psycopg2.connect(address.url, cursor_factory=Cursor, **settings)
+        connection: Connection = psycopg2.connect(address.url, cursor_factory=Cursor, **settings)
     except psycopg2.Error as error:
         raise _refused(address, str(error).strip()) from None
     connection.autocommit = True
@@ -155,8 +155,8 @@ def engine(address: Address) -> Engine:
 def _refused(address: Address, reason: str) -> RegistryError:
     first = reason.splitlines()[-1] if reason else "no reason given"
     if "password authentication failed" in reason or "no password supplied" in reason:
-        where = address.passfile or "PGPASSFILE or ~/.pgpass"
-        return RegistryError(f"the database at {address.place} refuses the login", remedy=f"see the password in {where}")
+        remedy = f"see the password in {address.passfile or 'PGPASSFILE or ~/.pgpass'}"
+        return RegistryError(f"the database at {address.place} refuses the login", remedy=remedy)
     if "does not exist" in reason:
         return RegistryError(f"the database at {address.place} refuses: {first}", remedy="see 'facade db status'")
     return UnreachableError(
@@ -226,7 +226,7 @@ class Session:
             RegistryError, RefusedError: what `translate` makes of the driver's errors.
         """
         connection = self.connection()
-        with translated(), connection.cursor() as cursor:
+        with translated(), connection.cursor(cursor_factory=Cursor) as cursor:
             cursor.execute(begin)
             try:
                 yield cursor

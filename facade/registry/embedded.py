@@ -178,7 +178,18 @@ class Embedded:
         locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if chosen.major >= 17 else ["--locale=C"]
         # the password is 192 random bits: hashing it 4,096 times would protect nothing and cost each job 3 ms
         cheap = ["-c", "scram_iterations=1"] if chosen.major >= 16 else []
-        argv = [chosen.folder / "initdb", "-D", data, "-U", OWNER, "-E", "UTF8", *locale, *cheap, "-k"]
+        argv: list[str | Path] = [
+            chosen.folder / "initdb",
+            "-D",
+            data,
+            "-U",
+            OWNER,
+            "-E",
+            "UTF8",
+            *locale,
+            *cheap,
+            "-k",
+        ]
         try:
             code = how.run([*argv, "--auth=scram-sha-256", f"--pwfile={secret}"], self._log, START_TIMEOUT)
         finally:
@@ -218,7 +229,7 @@ class Embedded:
         self._socket_folder(how)  # /tmp may have been emptied
         (self.folder / "host").write_text(socket.gethostname())
         programs = self._usable(how, self._major()).folder
-        argv = [programs / "pg_ctl", "-D", self.data, "-l", self.data / "start.log", "-w"]
+        argv: list[str | Path] = [programs / "pg_ctl", "-D", self.data, "-l", self.data / "start.log", "-w"]
         deadline = time.monotonic() + START_TIMEOUT
         while how.run([*argv, "-t", str(int(START_TIMEOUT)), "start"], self._log, START_TIMEOUT + 10):
             words = self._last_words()
@@ -255,7 +266,7 @@ class Embedded:
         return pid if command.exists() and str(self.data).encode() in command.read_bytes() else None
 
     def _await(self) -> None:
-        argv = [self._binaries().folder / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(self._port()), "-t", "3"]
+        argv = [str(self._binaries().folder / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self._port()), "-t", "3"]
         deadline = time.monotonic() + START_TIMEOUT
         while subprocess.run(argv, check=False, capture_output=True).returncode:
             if self._pid() is None or time.monotonic() > deadline:
@@ -276,9 +287,12 @@ class Embedded:
         return self.folder / "pg_ctl.log"
 
     def _last_words(self) -> str:
-        told = [path.read_text(errors="replace").strip() for path in (self.data / "start.log", self._log) if path.exists()]
-        logs = sorted((self.data / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)
-        told += [path.read_text(errors="replace").strip() for path in logs[-1:]]
+        logs = sorted((self.data / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)[-1:]
+        told = [
+            path.read_text(errors="replace").strip()
+            for path in (self.data / "start.log", self._log, *logs)
+            if path.exists()
+        ]
         return "\n".join(text[-800:] for text in told if text)
 
     def _major(self) -> int:

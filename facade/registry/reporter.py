@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections import deque
 from contextlib import closing
 
 from facade.errors import FacadeError
@@ -27,12 +26,14 @@ class Reporter:
     """Sends the lines of one receipt. ``error`` is why it gave up, if the registry refused a line for good."""
 
     def __init__(self, address: Address, receipt_id: uuid.UUID | str) -> None:
-        # the server need not wait for its disk: close() makes it, and the receipt has every line anyway
+        # the server need not wait for its disk at every line: _settle() makes it, once, before close() says True
         self._session = Session(address, options="-c synchronous_commit=off")
         self._receipt = str(receipt_id)
-        self._queue: deque[str] = deque()
+        self._lines: list[str] = []
+        self._sent = 0
         self._wake = threading.Condition()
         self._closing = False
+        self._settled = False
         self.error: FacadeError | None = None
         self._thread = threading.Thread(target=self._run, name="facade-reporter", daemon=True)
         self._thread.start()
@@ -41,7 +42,7 @@ class Reporter:
         """Take the next line of the receipt; returns at once, whatever the server does."""
         text = encode(line)
         with self._wake:
-            self._queue.append(text)
+            self._lines.append(text)
             self._wake.notify()
 
     def close(self, timeout: float) -> bool:
@@ -50,17 +51,18 @@ class Reporter:
             self._closing = True
             self._wake.notify()
         self._thread.join(timeout)
-        return not self._thread.is_alive() and not self._queue and self.error is None
+        return self._settled
 
     def _run(self) -> None:
         wait = FIRST_WAIT
         with closing(self._session):
-            while batch := self._next():
+            while not self._settled:
                 try:
-                    self._send(batch)
+                    self._step()
                 except UnreachableError as error:
                     logger.warning("%s; trying again in %.1f s", error.message, wait)
                     self._session.close()
+                    self._sent = 0  # a server that crashed may have forgotten what it said it had; it skips the rest
                     self._pause(wait)
                     wait = min(2 * wait, LONGEST_WAIT)
                 except FacadeError as error:
@@ -70,31 +72,34 @@ class Reporter:
                 else:
                     wait = FIRST_WAIT
 
-    def _next(self) -> list[str]:
-        """Return what is queued, without taking it off; wait for something; nothing once closed and empty."""
+    def _step(self) -> None:
+        """Send what has queued up; once closed and all is sent, settle."""
         with self._wake:
-            self._wake.wait_for(lambda: self._queue or self._closing)
-            return [self._queue[index] for index in range(min(len(self._queue), LARGEST_CALL))]
+            self._wake.wait_for(lambda: self._sent < len(self._lines) or self._closing)
+            batch = self._lines[self._sent : self._sent + LARGEST_CALL]
+        if batch:
+            self._send(batch)
+            self._sent += len(batch)
+        else:
+            self._settle()
+            self._settled = True
 
     def _send(self, batch: list[str]) -> None:
-        params = (self._receipt, "[" + ",".join(batch) + "]")
         try:
-            self._session.rows("select report(%s, %s)", params)
+            self._session.rows("select report(%s, %s)", (self._receipt, "[" + ",".join(batch) + "]"))
         except StatementError as error:
             if error.sqlstate == DEADLOCK:
                 raise UnreachableError(error.message) from error
             raise
-        with self._wake:
-            last = self._closing and len(self._queue) == len(batch)
-        if last:  # commits on disk whatever was sent before it
+
+    def _settle(self) -> None:
+        """Have the server write what it took to its disk."""
+        if self._lines:
             self._session.rows("set synchronous_commit = on")
             self._session.rows("select txid_current()")
-        with self._wake:
-            for _ in batch:
-                self._queue.popleft()
 
     def _pause(self, seconds: float) -> None:
-        """Wait before the next try; a job that ends waits no longer than it must."""
+        """Wait before the next try; a job that ends tries more often."""
         with self._wake:
             if self._closing:
                 self._wake.wait(FIRST_WAIT)

@@ -16,7 +16,8 @@ from facade.registry.values import Attempt, Ids, Line
 from facade.states import MOVES, State
 
 ATTEMPTS = """
-select a.id, a.task_id, a.unitname || '_r' || a.reqnum || 'p' || to_char(a.attnum, 'FM9900') as name,
+select a.id, a.task_id,
+       a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, greatest(2, length(a.attnum::text)), '0') as name,
        a.reqnum, a.unitname, a.attnum, r.project, r.campaign, r.pipeline, a.operator, a.submit_key::text, a.plan_id,
        a.engine, a.engine_job, a.run_dir, a.archive_path, a.data_state, a.submittime,
        t.state::text, t.start_time, t.end_time,
@@ -224,7 +225,9 @@ def finish(session: Session, attempt_id: int, state: State) -> None:
             with ended as (
               select b.task_id, max(t.end_time) as last,
                      bool_and(t.state = 'succeeded') as good, bool_or(t.start_time is not null) as begun
-                from pfw_block b left join pfw_job j on j.pfw_block_task_id = b.task_id left join task t on t.id = j.task_id
+                from pfw_block b
+                left join pfw_job j on j.pfw_block_task_id = b.task_id
+                left join task t on t.id = j.task_id
                where b.pfw_attempt_id = %(attempt)s group by b.task_id
             ), closing (id, state, at) as (
               select task_id, (case when coalesce(good, %(state)s = 'succeeded') then 'succeeded'

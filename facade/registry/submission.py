@@ -108,12 +108,18 @@ class Submission:
             "insert into plan (plan_id, body) values (%s, %s) on conflict do nothing",
             (plan_id, zlib.compress(plan_body)),
         )
+        how = {"plan_id": plan_id, "run_dir": run_dir, "engine": engine, "archive_path": archive_path}
+        attempt, task = self._register_attempt(how)
+        self.registered = True
+        return _register_parts(self._cursor, attempt, task, blocks, jobs, quanta, queries)
+
+    def _register_attempt(self, how: Mapping[str, Any]) -> tuple[int, int]:
         self._cursor.execute(
             "with numbered as (select nextval(pg_get_serial_sequence('task', 'id')) as id)"
             " insert into task (id, kind, name, root_task_id) select id, 'attempt', %s, id from numbered returning id",
             (self.name,),
         )
-        task = _one(self._cursor)["id"]
+        task: int = _one(self._cursor)["id"]
         columns = {
             "reqnum": self._identity["reqnum"],
             "unitname": self._identity["unitname"],
@@ -121,23 +127,20 @@ class Submission:
             "task_id": task,
             "operator": self._operator,
             "submit_key": str(self._key),
-            "plan_id": plan_id,
-            "engine": engine,
-            "run_dir": run_dir,
-            "archive_path": archive_path,
+            **how,
         }
         self._cursor.execute(
-            "insert into pfw_attempt (reqnum, unitname, attnum, task_id, operator, submit_key, plan_id, engine, run_dir,"
-            " archive_path) values (%(reqnum)s, %(unitname)s, %(attnum)s, %(task_id)s, %(operator)s, %(submit_key)s,"
-            " %(plan_id)s, %(engine)s, %(run_dir)s, %(archive_path)s) returning id",
+            "insert into pfw_attempt (reqnum, unitname, attnum, task_id, operator, submit_key, plan_id,"
+            " engine, run_dir, archive_path)"
+            " values (%(reqnum)s, %(unitname)s, %(attnum)s, %(task_id)s, %(operator)s, %(submit_key)s, %(plan_id)s,"
+            " %(engine)s, %(run_dir)s, %(archive_path)s) returning id",
             columns,
         )
-        attempt = _one(self._cursor)["id"]
+        attempt: int = _one(self._cursor)["id"]
         self._cursor.execute(
             "insert into task_event (task_id, run, state, at) values (%s, 0, 'planned', now())", (task,)
         )
-        self.registered = True
-        return _register_parts(self._cursor, attempt, task, blocks, jobs, quanta, queries)
+        return attempt, task
 
 
 @contextmanager
@@ -205,8 +208,10 @@ def _register_parts(
         "quantum",
         ("task_id", "pfw_attempt_id", "pfw_block_task_id", "pfw_job_task_id", "wrapnum", "modname", "name", "wrapkeys"),
         (
-            (of_quantum[q["wrapnum"]], attempt, home[q["jobnum"]], of_job[q["jobnum"]])
-            + (q["wrapnum"], q["module"], q["wrapper"], _json(q["keys"]))
+            (
+                *(of_quantum[q["wrapnum"]], attempt, home[q["jobnum"]], of_job[q["jobnum"]]),
+                *(q["wrapnum"], q["module"], q["wrapper"], _json(q["keys"])),
+            )
             for q in quanta
         ),
     )

@@ -1,0 +1,188 @@
+"""Files, their metadata and where they lie: registering in bulk, and looking up by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from facade.errors import InputError, RefusedError
+from facade.plugins import Row
+from facade.registry.connection import Cursor, Session, copy
+from facade.registry.runs import encode
+from facade.registry.selection import DIMENSIONS
+from facade.registry.values import FileKey, FileType, Ingested, NewFile
+
+LARGEST_CALL = 10_000  # rows of a dimension table
+
+FILES = """
+select d.id, d.filename, d.compression, d.filetype, d.filesize, d.checksum, d.pfw_attempt_id, d.wgb_task_id,
+       l.archive_name, l.path
+  from desfile d
+  left join lateral (select archive_name, path from file_location
+                      where desfile_id = d.id order by archive_name limit 1) l on true
+"""
+INCOMING = """
+create temporary table incoming (
+  filename text, compression text, filetype text, filesize bigint, checksum text, metadata_table text, metadata jsonb,
+  archive_name text, path text
+) on commit drop
+"""
+CLASHES = """
+select d.filename || d.compression as name, t.name as maker, d.wgb_task_id
+  from incoming i join desfile d using (filename, compression) join task t on t.id = d.wgb_task_id
+ where d.checksum <> i.checksum order by 1 limit 5
+"""
+LOCATIONS = """
+insert into file_location (desfile_id, archive_name, path)
+select d.id, i.archive_name, i.path from incoming i join desfile d using (filename, compression) order by d.id
+on conflict (desfile_id, archive_name) do update set path = excluded.path where file_location.path <> excluded.path
+"""
+METADATA = """
+select put_metadata(metadata_table, rows) from (
+  select i.metadata_table, jsonb_agg(i.metadata || jsonb_build_object('desfile_id', d.id)) as rows
+    from incoming i join desfile d using (filename, compression)
+   where i.metadata_table is not null
+   group by i.metadata_table, d.id / 10000) chunk
+"""
+
+
+def set_archive(session: Session, name: str, root: str) -> None:
+    """Note where an archive has its root."""
+    session.rows(
+        "insert into archive (name, root) values (%s, %s) on conflict (name) do update set root = excluded.root",
+        (name, root),
+    )
+
+
+def ingest(
+    session: Session,
+    task_name: str,
+    filetypes: Mapping[str, FileType],
+    new_files: Sequence[NewFile],
+    contents: Sequence[tuple[FileKey, str, Sequence[Row]]],
+) -> Ingested:
+    """Register files under a task of kind ingest, in one transaction (see `Registry.ingest`)."""
+    with session.transaction() as cursor:
+        task = _begin(cursor, task_name)
+        cursor.execute(INCOMING)
+        copy(cursor, "incoming", _INCOMING_COLUMNS, (_incoming(file, filetypes) for file in new_files))
+        cursor.execute(
+            "insert into desfile (filename, compression, filetype, filesize, checksum, wgb_task_id)"
+            " select distinct on (filename, compression) filename, compression, filetype, filesize, checksum, %s"
+            " from incoming order by filename, compression on conflict do nothing",
+            (task,),
+        )
+        new = cursor.rowcount
+        _refuse_clashes(cursor)
+        cursor.execute(
+            "insert into archive (name) select distinct archive_name from incoming order by 1 on conflict do nothing"
+        )
+        cursor.execute(LOCATIONS)
+        cursor.execute(METADATA)
+        for key, table, rows in contents:
+            _put_contents(cursor, key, table, rows)
+        cursor.execute(
+            "update task set state = 'succeeded', status = 0, end_time = clock_timestamp() where id = %s", (task,)
+        )
+        distinct = {(file["filename"], file["compression"]) for file in new_files}
+        return Ingested(task_id=task, new=new, present=len(distinct) - new)
+
+
+_INCOMING_COLUMNS = (
+    *("filename", "compression", "filetype", "filesize", "checksum"),
+    *("metadata_table", "metadata", "archive_name", "path"),
+)
+
+
+def _incoming(file: NewFile, filetypes: Mapping[str, FileType]) -> Sequence[Any]:
+    definition = filetypes.get(file["filetype"])
+    table = (definition["metadata_table"] or None) if definition else None
+    return (
+        *(file["filename"], file["compression"], file["filetype"], file["size"], file["checksum"]),
+        *(table, encode(file["metadata"]), file["archive"], file["path"]),
+    )
+
+
+def _begin(cursor: Cursor, name: str) -> int:
+    cursor.execute(
+        "with numbered as (select nextval(pg_get_serial_sequence('task', 'id')) as id)"
+        " insert into task (id, kind, name, root_task_id, start_time, state, run)"
+        " select id, 'ingest', %s, id, now(), 'running', 1 from numbered returning id",
+        (name,),
+    )
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def _refuse_clashes(cursor: Cursor) -> None:
+    cursor.execute(CLASHES)
+    if clashes := cursor.fetchall():
+        first = clashes[0]
+        others = f" (and {', '.join(row['name'] for row in clashes[1:])}, at least)" if clashes[1:] else ""
+        raise RefusedError(
+            f"file {first['name']} is already registered with other content,"
+            f" made by task {first['wgb_task_id']} ({first['maker']}){others}",
+            remedy="other content needs another name",
+        )
+
+
+def _put_contents(cursor: Cursor, key: FileKey, table: str, rows: Sequence[Row]) -> None:
+    if table not in DIMENSIONS:
+        raise InputError(f"there is no dimension table {table!r}", remedy=f"there are: {', '.join(DIMENSIONS)}")
+    cursor.execute("select id from desfile where filename = %s and compression = %s", key)
+    found = cursor.fetchone()
+    if found is None:
+        raise InputError(f"the contents of {''.join(key)} came without the file itself")
+    defaults, own = {"version": ""}, {"desfile_id": found["id"]}
+    for start in range(0, len(rows), LARGEST_CALL):
+        chunk = rows[start : start + LARGEST_CALL]
+        entries = json.dumps([defaults | {"patchname": row.get("patch")} | dict(row) | own for row in chunk])
+        cursor.execute(
+            "insert into overlap select r.* from jsonb_populate_recordset(null::overlap, %(rows)s) r"
+            " order by version, tract, patch, visit, ccd on conflict do nothing",
+            {"rows": entries},
+        )
+        cursor.execute(
+            "select version, tract, patch, visit, ccd from jsonb_populate_recordset(null::overlap, %(rows)s) r"
+            " join overlap o using (version, tract, patch, visit, ccd)"
+            " where (o.patchname, o.filter) is distinct from (r.patchname, r.filter) limit 1",
+            {"rows": entries},
+        )
+        if other := cursor.fetchone():
+            raise RefusedError(
+                f"{''.join(key)} says something else than {table} has for {dict(other)}",
+                remedy="other contents need another version",
+            )
+
+
+def lookup(session: Session, names: Iterable[FileKey]) -> dict[FileKey, dict[str, Any]]:
+    """Return the rows of those *names* that are registered."""
+    wanted = sorted(set(names))
+    rows = session.rows(
+        FILES + " where (d.filename, d.compression) in (select * from unnest(%s::text[], %s::text[]))",  # noqa: S608
+        ([name for name, _ in wanted], [compression for _, compression in wanted]),
+    )
+    return {(row["filename"], row["compression"]): row for row in rows}
+
+
+def attempt_files(session: Session, attempt_id: int, filetype: str | None) -> list[dict[str, Any]]:
+    """Return what an attempt made, ordered by name."""
+    return session.rows(
+        FILES + " where d.pfw_attempt_id = %(attempt)s and (%(filetype)s::text is null or d.filetype = %(filetype)s)"
+        " order by d.filename, d.compression",
+        {"attempt": attempt_id, "filetype": filetype},
+    )
+
+
+def forget_locations(session: Session, names: Iterable[FileKey], archive: str) -> int:
+    """Note that files are no longer in *archive*; return how many were."""
+    wanted = sorted(set(names))
+    rows = session.rows(
+        "delete from file_location l using desfile d, unnest(%s::text[], %s::text[]) n (filename, compression)"
+        " where l.desfile_id = d.id and d.filename = n.filename and d.compression = n.compression"
+        " and l.archive_name = %s returning l.desfile_id",
+        ([name for name, _ in wanted], [compression for _, compression in wanted], archive),
+    )
+    return len(rows)

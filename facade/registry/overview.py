@@ -1,0 +1,72 @@
+"""One attempt at a glance: how far it is, what failed and why, what runs where."""
+
+from __future__ import annotations
+
+import json
+
+from facade.errors import InputError
+from facade.registry import runs
+from facade.registry.connection import Session
+from facade.registry.values import Count, Failure, Overview, RunningJob
+from facade.states import State
+
+BLOCKS = """
+select b.name, t.state::text from pfw_block b join task t on t.id = b.task_id
+ where b.pfw_attempt_id = %s order by b.blknum
+"""
+COUNTS = """
+select b.blknum, b.name as block, q.modname, t.state::text, count(*) as quanta
+  from quantum q join task t on t.id = q.task_id join pfw_block b on b.task_id = q.pfw_block_task_id
+ where q.pfw_attempt_id = %s group by b.blknum, b.name, q.modname, t.state order by b.blknum, min(q.wrapnum), t.state
+"""
+JOBS = """
+select t.state::text, count(*) as jobs from pfw_job j join task t on t.id = j.task_id
+ where j.pfw_attempt_id = %s group by t.state order by t.state
+"""
+FAILURES = """
+select q.task_id, q.wrapnum, j.jobnum, q.modname, q.wrapkeys as keys, t.state::text, q.failure_class,
+       q.failure_step as step, q.failure_message as message, t.status as exit_code, q.failure_tail as tail,
+       t.exec_host as host, t.end_time,
+       (select coalesce(a.root || '/', '') || l.path || '/' || d.filename || d.compression
+          from desfile d join file_location l on l.desfile_id = d.id join archive a on a.name = l.archive_name
+         where d.id = q.log_desfile_id order by a.name limit 1) as log
+  from quantum q join task t on t.id = q.task_id join pfw_job j on j.task_id = q.pfw_job_task_id
+ where q.pfw_attempt_id = %s and t.state in ('failed', 'blocked', 'lost')
+ order by t.state, q.wrapnum
+"""
+RUNNING = """
+select j.task_id, j.jobnum, t.run, t.exec_host as host, j.batch_id, j.slot, t.start_time,
+       s.wrapnum, s.modname, s.step, s.step_since
+  from pfw_job j
+  join task t on t.id = j.task_id
+  left join lateral (
+    select q.wrapnum, q.modname, qt.state::text as step,
+           (select max(e.at) from task_event e where e.task_id = q.task_id and e.run = qt.run) as step_since
+      from quantum q join task qt on qt.id = q.task_id
+     where q.pfw_job_task_id = j.task_id and qt.state in ('staging', 'running', 'saving')
+     order by q.wrapnum desc limit 1) s on true
+ where j.pfw_attempt_id = %s and t.state in ('staging', 'running', 'saving')
+ order by j.jobnum
+"""
+
+
+def overview(session: Session, attempt_id: int) -> Overview:
+    """Return an attempt at a glance; raises InputError if there is no such attempt."""
+    attempt = runs.attempt(session, attempt_id)
+    if attempt is None:
+        raise InputError(f"there is no attempt {attempt_id}")
+    params = (attempt_id,)
+    return Overview(
+        attempt=attempt,
+        blocks={row["name"]: State(row["state"]) for row in session.rows(BLOCKS, params)},
+        counts=tuple(Count(**row | {"state": State(row["state"])}) for row in session.rows(COUNTS, params)),
+        jobs={State(row["state"]): row["jobs"] for row in session.rows(JOBS, params)},
+        failures=tuple(
+            Failure(**row | {"state": State(row["state"]), "keys": json.loads(row["keys"])})
+            for row in session.rows(FAILURES, params)
+        ),
+        running=tuple(
+            RunningJob(**row | {"step": State(row["step"]) if row["step"] else None})
+            for row in session.rows(RUNNING, params)
+        ),
+    )

@@ -1,0 +1,8 @@
+-- files-by-tag: files of one type in the attempts that carry a tag (DMTN-059)
+select f.path || '/' || f.filename as file
+  from file_archive_info f, desfile d, proctag t
+ where d.filetype = :filetype
+   and t.tag = :tag
+   and t.pfw_attempt_id = d.pfw_attempt_id
+   and f.desfile_id = d.id
+ order by f.filename;

@@ -1,0 +1,26 @@
+-- lineage-up: what a file was made from, however far back; nearest first
+with recursive lineage (id, depth) as (
+  select d.id, 0
+    from desfile d
+   where (d.filename, d.compression) in ((:file, ''),
+           (regexp_replace(:file, '\.[^.]*$', ''), coalesce(substring(:file from '\.[^.]*$'), '')))
+  union
+  select step.id, l.depth + 1
+    from lineage l
+    cross join lateral (
+      select w.parent_desfile_id as id from opm_was_derived_from w where w.child_desfile_id = l.id
+      union all
+      select u.desfile_id from desfile made join opm_used u on u.task_id = made.wgb_task_id where made.id = l.id
+    ) step
+   where l.depth < 200
+), nearest as (
+  select id, min(depth) as depth from lineage group by id
+)
+select n.depth, d.filename || d.compression as filename, d.filetype, q.modname as module, e.name as exec,
+       a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, greatest(2, length(a.attnum::text)), '0') as attempt
+  from nearest n
+  join desfile d on d.id = n.id
+  left join pfw_exec e on e.task_id = d.wgb_task_id
+  left join quantum q on q.task_id = coalesce(e.pfw_wrapper_task_id, d.wgb_task_id)
+  left join pfw_attempt a on a.id = d.pfw_attempt_id
+ order by n.depth, d.filename, d.compression;
