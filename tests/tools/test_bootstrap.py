@@ -22,12 +22,17 @@ def test_pip_comes_from_debian_where_python_has_no_ensurepip(tmp_path: Path, mon
     assert bootstrap.is_sound(tmp_path / "venv")
 
 
-def test_an_environment_of_another_python_is_not_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    assert bootstrap.is_sound(tmp_path / "venv")
-    monkeypatch.setattr(sys, "version_info", (3, 99))
+@pytest.mark.parametrize(("version", "sound"), [("3.12", True), ("3.11", False), ("2.12", False)])
+def test_an_environment_of_another_python_is_not_sound(tmp_path: Path, monkeypatch, version: str, sound: bool):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(f"#!/bin/sh\necho 'pip 26.1 from /somewhere/pip (python {version})'\n")
+    (tmp_path / "bin/python").chmod(0o755)
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    assert bootstrap.is_sound(tmp_path) is sound
+
+
+def test_an_environment_that_is_not_there_is_not_sound(tmp_path: Path):
     assert not bootstrap.is_sound(tmp_path / "venv")
-    assert not bootstrap.is_sound(tmp_path / "nothing")
 
 
 def test_where_nothing_helps_the_user_is_told_what_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
