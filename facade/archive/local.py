@@ -1,0 +1,201 @@
+"""An archive on a mounted file system: every copy is verified before it gets its name, and no name is ever taken over.
+
+A copy is written under ``.NAME.part-<unique>`` in the folder of its destination, read back, and then linked to its
+name, which fails if the name is taken. So a reader sees a whole file or none, two writers of one name cannot both win,
+and what a killed process leaves behind is in nobody's way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from facade.archive.content import Content, content_of
+from facade.errors import MissingInputError, RefusedError, TransferError
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+
+
+@dataclass(frozen=True, slots=True)
+class SentLocally:
+    """A verified copy under a temporary name (`part`), or None if the destination already held the same content."""
+
+    part: Path | None
+    target: Path
+    content: Content
+    durable: bool
+
+    def commit(self) -> None:
+        """Give the copy its name; raises RefusedError if another file has it."""
+        if self.part is None or not self.part.exists():
+            _must_hold(self.target, self.content)
+            return
+        with _reported(self.part, self.target):
+            try:
+                _link_or_rename(self.part, self.target)
+            except FileExistsError:
+                _must_hold(self.target, self.content)
+            finally:
+                self.part.unlink(missing_ok=True)
+            if self.durable:
+                _sync_folder(self.target.parent)
+
+    def discard(self) -> None:
+        """Remove the copy if it never got its name."""
+        if self.part is not None:
+            self.part.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalArchive:
+    """The folder *root* as an archive; satisfies `facade.archive.Archive`."""
+
+    name: str
+    root: Path
+
+    def stage_in(self, source: str, target: Path, size: int | None, checksum: str | None) -> Content:
+        """Copy archive file *source* to *target*, verified."""
+        return stage_in(self._path(source), target, size, checksum)
+
+    def send(self, source: Path, target: str, checksum: str | None) -> SentLocally:
+        """Copy *source* next to archive file *target*, verified and on disk."""
+        return send(source, self._path(target), checksum)
+
+    def store(self, source: Path, target: str, checksum: str | None) -> Content:
+        """Copy *source* to archive file *target*, verified and on disk."""
+        return store(source, self._path(target), checksum)
+
+    def _path(self, relative: str) -> Path:
+        parts = PurePosixPath(relative).parts
+        if not parts or relative.startswith("/") or ".." in parts:
+            raise RefusedError(f"archive {self.name!r}: {relative!r} does not lie below its root {self.root}")
+        if not self.root.is_dir():  # creating it would fill the mount point of a file system that is not mounted
+            raise TransferError(f"archive {self.name!r}: {self.root} is not there", remedy="create or mount it")
+        return self.root.joinpath(*parts)
+
+
+def stage_in(source: Path, target: Path, size: int | None, checksum: str | None) -> Content:
+    """Copy *source* to *target* and verify that *target* has the expected *size* and *checksum* (None: not known).
+
+    Raises:
+        MissingInputError: *source* does not exist.
+        TransferError: the copy could not be made, is short, or differs.
+        RefusedError: *target* exists with other content.
+    """
+    if not source.exists():
+        raise MissingInputError(f"{source} is not in the archive")
+    sent = _copy(source, target, size, checksum, durable=False)
+    sent.commit()
+    return sent.content
+
+
+def store(source: Path, target: Path, checksum: str | None) -> Content:
+    """Copy *source* to *target* so that it survives a crash, and verify what then lies there; raises as `send`."""
+    sent = send(source, target, checksum)
+    try:
+        sent.commit()
+    finally:
+        sent.discard()
+    return sent.content
+
+
+def send(source: Path, target: Path, checksum: str | None) -> SentLocally:
+    """Copy *source* into the folder of *target*, synced and read back, without naming it yet.
+
+    Raises:
+        TransferError: the copy could not be made, is short, or differs.
+        RefusedError: *target* exists with other content.
+    """
+    return _copy(source, target, None, checksum, durable=True)
+
+
+def _copy(source: Path, target: Path, size: int | None, checksum: str | None, *, durable: bool) -> SentLocally:
+    """Return a verified copy of *source*; without *durable* it may be lost in a crash, as job directories may."""
+    with _reported(source, target):
+        if not stat.S_ISREG(source.stat().st_mode):
+            raise TransferError(f"cannot copy {source} to {target}: it is not a regular file")
+        if os.path.lexists(target):
+            wanted = content_of(source)
+            _check(source, target, wanted, size, checksum)
+            _must_hold(target, wanted)
+            return SentLocally(None, target, wanted, durable)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = _part(target)
+        try:
+            _pour(source, part, durable=durable)
+            copy = content_of(part, from_disk=durable)
+            if checksum is None:
+                checksum = content_of(source).checksum
+            _check(source, target, copy, size, checksum)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return SentLocally(part, target, copy, durable)
+
+
+def _part(target: Path) -> Path:
+    """Return an unused temporary path beside *target*, shortened so that it fits wherever the name itself fits."""
+    name = os.fsencode(target.name)[:200].decode(errors="ignore")
+    return target.with_name(f".{name}.part-{os.urandom(6).hex()}")
+
+
+def _pour(source: Path, part: Path, *, durable: bool) -> None:
+    with open(source, "rb", buffering=0) as reader, open(part, "xb", buffering=0) as writer:
+        while os.sendfile(writer.fileno(), reader.fileno(), None, 1 << 30):
+            pass
+        if durable:
+            os.fsync(writer.fileno())
+
+
+def _check(source: Path, target: Path, found: Content, size: int | None, checksum: str | None) -> None:
+    """Raise TransferError unless *found* is what was expected; tell on which side the difference arose."""
+    if (size is None or found.size == size) and (checksum is None or found.checksum == checksum):
+        return
+    expected = f"{'any number of' if size is None else size} bytes, sha256 {checksum or 'unknown'}"
+    raise TransferError(
+        f"copy of {source} to {target} is not what it should be: "
+        f"expected {expected}; source has {content_of(source)}; copy has {found}"
+    )
+
+
+def _must_hold(target: Path, content: Content) -> None:
+    """Raise RefusedError if *target* is anything but a file that holds *content*, TransferError if it is gone."""
+    if not os.path.lexists(target):
+        raise TransferError(f"{target} is not there any more; it should have {content}")
+    found = content_of(target) if target.is_file() else "no regular file"
+    if found != content:
+        raise RefusedError(f"{target} exists with other content: it has {found}; it should have {content}")
+
+
+def _link_or_rename(part: Path, target: Path) -> None:
+    """Name *part* without replacing anything."""
+    try:
+        os.link(part, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):  # not atomic, but such file systems offer nothing better
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        os.rename(part, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _reported(source: Path, target: Path) -> Iterator[None]:
+    """Turn what the operating system says into a TransferError that names both paths."""
+    try:
+        yield
+    except OSError as error:
+        raise TransferError(f"cannot copy {source} to {target}: {error.strerror or error}") from error

@@ -1,0 +1,119 @@
+"""FITS files: metadata columns whose source is ``header:KEY`` or ``header:EXTNAME:KEY``.
+
+The only module that reads FITS headers; other ingestors and the job (for outputs) use `headers`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits as astropy_fits
+
+from facade.errors import InputError
+from facade.plugins import Scalar
+
+PREFIX = "header:"
+
+
+def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
+    """Return the header values that *columns* ask for; None for columns with another source or without a value."""
+    values = headers(path, {name: source for name, source in columns.items() if source.startswith(PREFIX)})
+    return {name: values.get(name) for name in columns}
+
+
+def contents(path: Path) -> tuple[str, list[dict[str, Scalar]]] | None:
+    """Return None: the contents go into no table."""
+    return None
+
+
+def headers(path: Path, sources: Mapping[str, str]) -> dict[str, Scalar]:
+    """Read ``header:[EXTNAME:]KEY`` values; None where the key or the extension is absent.
+
+    Without EXTNAME the primary header is asked, then the first extension, where compressed images keep their header.
+
+    Raises:
+        InputError: *path* is not a readable FITS file, or a source is not written as above.
+    """
+    places = {name: _place(name, source) for name, source in sources.items()}
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(30)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if not start.startswith(b"SIMPLE  ="):
+        raise InputError(f"{path} is not a FITS file: {_kind(start)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with astropy_fits.open(path, mode="readonly", memmap=False, lazy_load_hdus=True) as hdus:
+                return {name: _value(hdus, *place) for name, place in places.items()}
+    except Exception as error:  # astropy raises nearly anything for a damaged file
+        raise InputError(f"{path} is a damaged FITS file: {error or type(error).__name__}") from error
+
+
+def typed(value: Scalar, kind: str) -> Scalar:
+    """Return *value* as column type *kind* (text, int, bigint, float, bool, timestamp); None stays None.
+
+    >>> typed("16", "int"), typed(16, "text"), typed(0.5, "float")
+    (16, '16', 0.5)
+
+    Raises:
+        InputError: the value is of another kind.
+    """
+    if value is None:
+        return None
+    try:
+        if kind in ("int", "bigint"):
+            number = int(value)
+            if not isinstance(value, str) and number != value:
+                raise ValueError
+            return number
+        if kind == "float":
+            return float(value)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{value!r} is no {kind}") from error
+    if kind == "bool" and not isinstance(value, bool):
+        raise InputError(f"{value!r} is no bool")
+    return str(value) if kind == "text" else value
+
+
+def _place(name: str, source: str) -> tuple[str, str]:
+    extension, _, key = source.removeprefix(PREFIX).rpartition(":")
+    if not source.startswith(PREFIX) or not key.strip():
+        raise InputError(f"column {name!r}: source {source!r} is not header:KEY or header:EXTNAME:KEY")
+    return extension.strip(), key.strip()
+
+
+def _value(hdus: Any, extension: str, key: str) -> Scalar:
+    for place in (extension,) if extension else (0, 1):
+        try:
+            header = hdus[place].header
+        except (KeyError, IndexError):
+            continue
+        if key in header:
+            return _scalar(header[key])
+    return None
+
+
+def _scalar(value: Any) -> Scalar:
+    """Return a header value as the registry can hold it; blank, undefined and not finite are None."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None
+
+
+def _kind(start: bytes) -> str:
+    """Say what a file seems to be, from its first bytes."""
+    if not start:
+        return "it is empty"
+    if start.startswith(b"\x1f\x8b"):
+        return "it is gzip-compressed"
+    return f"it starts with {start!r}"

@@ -1,0 +1,148 @@
+"""Raw exposures of Hyper Suprime-Cam: visit, CCD, filter … as the instrument's own pipeline derives them.
+
+Only one visit numbering is not written in the header as it stands: until 2016 EXP-ID was ``HSCA90333400``, since
+then ``HSCE00903334``; where the old form has visit 0 the FRAMEID tells it, rounded down to even.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from facade.errors import InputError
+from facade.ingestors import fits
+from facade.plugins import Scalar
+
+Header = Mapping[str, Scalar]
+
+MJD_OF_POINTING_0 = 55927  # 2012-01-01
+_KEYS = (
+    "EXP-ID", "FRAMEID", "DET-ID", "FILTER01", "MJD", "DATE-OBS", "OBJECT", "EXPTIME", "AIRMASS", "PROP-ID", "INST-PA",
+    "RA", "DEC", "DATA-TYP", "T_AG", "T_CCDTV", "T_CFGFIL",
+)  # fmt: skip
+# the focus CCDs bore other numbers in the second commissioning run (pointings 391 to 404)
+_COMMISSIONING = {112: 106, 107: 105, 113: 107, 115: 109, 108: 110, 114: 108}
+
+
+def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
+    """Return the wanted columns: from their header key if they name one, else by the rules of the instrument.
+
+    Raises:
+        InputError: the file is not FITS, or not a raw exposure of HSC.
+    """
+    sources = {f"header:{key}": f"{fits.PREFIX}{key}" for key in _KEYS}
+    sources |= {f"column:{name}": source for name, source in columns.items() if source.startswith(fits.PREFIX)}
+    values = fits.headers(path, sources)
+    header = {key: values[f"header:{key}"] for key in _KEYS}
+    try:
+        return {name: _column(name, header, values) for name in columns}
+    except InputError as error:
+        raise InputError(f"{path} is not a raw exposure of HSC: {error.message}") from error
+
+
+def contents(path: Path) -> tuple[str, list[dict[str, Scalar]]] | None:
+    """Return None: the contents go into no table."""
+    return None
+
+
+def _column(name: str, header: Header, values: Mapping[str, Scalar]) -> Scalar:
+    if f"column:{name}" in values:
+        return values[f"column:{name}"]
+    rule = _RULES.get(name.lower())
+    return None if rule is None else rule(header)
+
+
+def _visit(header: Header) -> int:
+    expid = _required(header, "EXP-ID")
+    if match := re.fullmatch(r"HSCE(\d{8})", expid):
+        return int(match[1])
+    match = re.fullmatch(r"HSC([A-Z])(\d{6})00", expid)
+    if match is None:
+        raise InputError(f"EXP-ID {expid!r} holds no visit")
+    letter, visit = match[1], int(match[2])
+    if visit == 0:
+        frameid = _required(header, "FRAMEID")
+        match = re.fullmatch(r"HSC([A-Z])(\d{6})\d{2}", frameid)
+        if match is None:
+            raise InputError(f"FRAMEID {frameid!r} holds no visit")
+        letter, visit = match[1], int(match[2]) // 2 * 2
+    return visit + 1_000_000 * (ord(letter) - ord("A"))
+
+
+def _pointing(header: Header) -> int | None:
+    mjd = fits.typed(header["MJD"], "float")
+    return None if mjd is None else int(mjd) - MJD_OF_POINTING_0
+
+
+def _ccd(header: Header) -> int:
+    ccd = int(_required(header, "DET-ID")) if re.fullmatch(r"\d+", _required(header, "DET-ID")) else -1
+    if ccd < 0:
+        raise InputError(f"DET-ID {header['DET-ID']!r} is no CCD number")
+    return _COMMISSIONING.get(ccd, ccd) if (_pointing(header) or 0) in range(391, 405) else ccd
+
+
+def _date(header: Header) -> str:
+    date = _required(header, "DATE-OBS")
+    if not re.match(r"\d{4}-\d{2}-\d{2}", date):
+        raise InputError(f"DATE-OBS {date!r} is no date")
+    return date[:10]
+
+
+def _field(header: Header) -> str | None:
+    name = header["OBJECT"]
+    if name in (None, "#"):  # "#" is what the observing tool writes for no name
+        return None if name is None else "UNKNOWN"
+    return re.sub(r"[^A-Za-z0-9_-]", "_", str(name))
+
+
+def _degrees(header: Header, key: str, unit: float) -> float | None:
+    """Return a coordinate in degrees; *unit* is the size in degrees of one unit of a sexagesimal text."""
+    value = header[key]
+    if not isinstance(value, str) or ":" not in value:
+        number = fits.typed(value, "float")
+        return None if number is None else float(number)
+    match = re.fullmatch(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)", value)
+    if match is None:
+        raise InputError(f"{key} {value!r} is no coordinate")
+    size = (int(match[2]) + int(match[3]) / 60 + float(match[4]) / 3600) * unit
+    return -size if match[1] == "-" else size
+
+
+def _required(header: Header, key: str) -> str:
+    value = header[key]
+    if value is None:
+        raise InputError(f"its header has no {key}")
+    return str(value)
+
+
+def _number(key: str) -> Callable[[Header], Scalar]:
+    return lambda header: fits.typed(header[key], "float")
+
+
+def _text(key: str) -> Callable[[Header], Scalar]:
+    return lambda header: fits.typed(header[key], "text")
+
+
+_RULES: Mapping[str, Callable[[Header], Scalar]] = {
+    "visit": _visit,
+    "ccd": _ccd,
+    "filter": lambda header: _required(header, "FILTER01").upper(),
+    "pointing": _pointing,
+    "dateobs": _date,
+    "taiobs": _date,
+    "field": _field,
+    "exptime": _number("EXPTIME"),
+    "airmass": _number("AIRMASS"),
+    "mjd": _number("MJD"),
+    "pa": _number("INST-PA"),
+    "ra": lambda header: _degrees(header, "RA", 15.0),
+    "dec": lambda header: _degrees(header, "DEC", 1.0),
+    "proposal": _text("PROP-ID"),
+    "frameid": _text("FRAMEID"),
+    "expid": _text("EXP-ID"),
+    "datatype": _text("DATA-TYP"),
+    "autoguider": lambda header: fits.typed(header["T_AG"], "int"),
+    "ccdtemp": _number("T_CCDTV"),
+    "config": _text("T_CFGFIL"),
+}

@@ -1,0 +1,310 @@
+"""Capsules: what one job needs, read from JSON and checked once, here; inside are typed values only.
+
+The form is described in docs/contracts.md. A fault names the file and the place in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from facade.errors import InputError
+
+FORMAT = 1
+
+Scalar = str | int | float | bool | None
+Name = tuple[str, str]
+"""Identity of a file: (filename, compression)."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileType:
+    """Where metadata of a type of file goes, and which columns (name -> (type, source)) it has."""
+
+    metadata_table: str
+    columns: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A file that a quantum reads; *producer* is the job of this attempt that makes it, if one does."""
+
+    section: str
+    name: Name
+    filetype: str
+    path: str
+    archive_path: str
+    size: int | None
+    checksum: str | None
+    rename: str
+    metadata: Mapping[str, Scalar]
+    producer: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFile:
+    """A text that the job writes for its programs before they run."""
+
+    name: Name
+    filetype: str
+    path: str
+    archive_path: str
+    content: str
+    metadata: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A file that a quantum promises; kept in the archive if *save*."""
+
+    name: Name
+    filetype: str
+    path: str
+    archive_path: str
+    optional: bool
+    save: bool
+    metadata: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exec:
+    """A program to run; files are named ``filename+compression``."""
+
+    execnum: int
+    name: str
+    argv: tuple[str, ...]
+    version_flag: str
+    used: tuple[str, ...]
+    generated: tuple[str, ...]
+    derived: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantum:
+    """One execution of a module: the unit of state and of resume."""
+
+    task_id: int
+    wrapnum: int
+    module: str
+    wrapper: str
+    keys: Mapping[str, Scalar]
+    parameters: Mapping[str, str]
+    log_name: str
+    log_archive_path: str
+    inputs: tuple[Input, ...]
+    lists: tuple[ListFile, ...]
+    outputs: tuple[Output, ...]
+    execs: tuple[Exec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capsule:
+    """One job: its place in the attempt, its archive and environment, and its quanta in order."""
+
+    path: Path
+    attempt: str
+    attempt_id: int
+    identity: Mapping[str, Scalar]
+    jobnum: int
+    task_id: int
+    keys: Mapping[str, Scalar]
+    parents: tuple[int, ...]
+    archive_name: str
+    archive_root: str
+    environment: Mapping[str, str]
+    filetypes: Mapping[str, FileType]
+    quanta: tuple[Quantum, ...]
+
+
+def full(name: Name) -> str:
+    """Return a file's name as it lies on disk."""
+    return name[0] + name[1]
+
+
+def read(path: Path) -> Capsule:
+    """Read and check the capsule at *path*.
+
+    Raises:
+        InputError: it cannot be read or is no capsule; the message says where and why.
+    """
+    try:
+        tree = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read capsule {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no capsule: it is not JSON: {error}") from error
+    node = _Node(tree, f"{path}: ")
+    if node.value("format", int) != FORMAT:
+        raise node.fault("format", f"this facade reads capsules of format {FORMAT}")
+    attempt, job, archive = node.child("attempt"), node.child("job"), node.child("archive")
+    return Capsule(
+        path=path,
+        attempt=attempt.filename("name"),
+        attempt_id=attempt.value("id", int),
+        identity=attempt.scalars("identity"),
+        jobnum=job.value("jobnum", int),
+        task_id=job.value("task_id", int),
+        keys=job.scalars("keys"),
+        parents=node.many("parents", int, ()),
+        archive_name=archive.text("name"),
+        archive_root=archive.text("root"),
+        environment=node.texts("environment"),
+        filetypes={name: _filetype(child) for name, child in node.named("filetypes")},
+        quanta=node.children("quanta", _quantum),
+    )
+
+
+def _filetype(node: _Node) -> FileType:
+    columns = {name: (column.text("type", ""), column.text("source", "")) for name, column in node.named("columns")}
+    return FileType(metadata_table=node.text("metadata_table", ""), columns=columns)
+
+
+def _quantum(node: _Node) -> Quantum:
+    log = node.child("log")
+    return Quantum(
+        task_id=node.value("task_id", int),
+        wrapnum=node.value("wrapnum", int),
+        module=node.text("module"),
+        wrapper=node.text("wrapper"),
+        keys=node.scalars("keys"),
+        parameters=node.texts("parameters"),
+        log_name=log.filename("filename"),
+        log_archive_path=log.folder("archive_path"),
+        inputs=node.children("inputs", _input),
+        lists=node.children("lists", _list),
+        outputs=node.children("outputs", _output),
+        execs=node.children("execs", _exec),
+    )
+
+
+def _input(node: _Node) -> Input:
+    return Input(
+        section=node.text("section"),
+        name=node.file(),
+        filetype=node.text("filetype", ""),
+        path=node.folder("path"),
+        archive_path=node.folder("archive_path"),
+        size=node.optional("size", int),
+        checksum=node.optional("checksum", str),
+        rename=node.filename("rename") if node.optional("rename", str) else "",
+        metadata=node.scalars("metadata"),
+        producer=node.optional("producer", int),
+    )
+
+
+def _list(node: _Node) -> ListFile:
+    return ListFile(
+        name=node.file(),
+        filetype=node.text("filetype", "list"),
+        path=node.folder("path"),
+        archive_path=node.folder("archive_path"),
+        content=node.text("content"),
+        metadata=node.scalars("metadata"),
+    )
+
+
+def _output(node: _Node) -> Output:
+    return Output(
+        name=node.file(),
+        filetype=node.text("filetype"),
+        path=node.folder("path"),
+        archive_path=node.folder("archive_path"),
+        optional=node.value("optional", bool, False),
+        save=node.value("save", bool, True),
+        metadata=node.scalars("metadata"),
+    )
+
+
+def _exec(node: _Node) -> Exec:
+    argv = node.many("argv", str)
+    if not argv:
+        raise node.fault("argv", "a program is needed")
+    pairs = node.many("derived", list, ())
+    if any(len(pair) != 2 or not all(isinstance(name, str) for name in pair) for pair in pairs):
+        raise node.fault("derived", "expected [child, parent] pairs of file names")
+    return Exec(
+        execnum=node.value("execnum", int),
+        name=node.text("name"),
+        argv=argv,
+        version_flag=node.text("version_flag", ""),
+        used=node.many("used", str, ()),
+        generated=node.many("generated", str, ()),
+        derived=tuple((child, parent) for child, parent in pairs),
+    )
+
+
+class _Node:
+    """A JSON object and its place, so that every fault can say where it lies."""
+
+    def __init__(self, tree: object, where: str) -> None:
+        self.where = where
+        if not isinstance(tree, dict):
+            raise InputError(f"{where.rstrip('.: ')}: expected an object, found {_shown(tree)}")
+        self.tree: dict[str, Any] = tree
+
+    def fault(self, key: str, message: str) -> InputError:
+        return InputError(f"{self.where}{key}: {message}; found {_shown(self.tree.get(key))}")
+
+    def value(self, key: str, kind: type[T], default: T | None = None) -> T:
+        value = self.tree.get(key, default)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.fault(key, f"expected {kind.__name__}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return self.value(key, str, default)
+
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        return None if self.tree.get(key) is None else self.value(key, kind)
+
+    def many(self, key: str, kind: type[T], default: tuple[T, ...] | None = None) -> tuple[T, ...]:
+        values = self.tree.get(key, default)
+        if not isinstance(values, list | tuple) or not all(isinstance(value, kind) for value in values):
+            raise self.fault(key, f"expected a list of {kind.__name__}")
+        return tuple(values)
+
+    def scalars(self, key: str) -> dict[str, Scalar]:
+        tree = self.value(key, dict, {})
+        if not all(value is None or isinstance(value, str | int | float) for value in tree.values()):
+            raise self.fault(key, "expected scalars")
+        return tree
+
+    def texts(self, key: str) -> dict[str, str]:
+        return {name: "" if value is None else str(value) for name, value in self.scalars(key).items()}
+
+    def child(self, key: str) -> _Node:
+        return _Node(self.tree.get(key), f"{self.where}{key}.")
+
+    def named(self, key: str) -> list[tuple[str, _Node]]:
+        tree = self.value(key, dict, {})
+        return [(name, _Node(value, f"{self.where}{key}.{name}.")) for name, value in tree.items()]
+
+    def children(self, key: str, make: Callable[[_Node], T]) -> tuple[T, ...]:
+        values = self.many(key, dict, ())
+        return tuple(make(_Node(value, f"{self.where}{key}[{i}].")) for i, value in enumerate(values))
+
+    def file(self) -> Name:
+        name = self.filename("filename")
+        return name, self.text("compression", "")
+
+    def filename(self, key: str) -> str:
+        name = self.text(key)
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise self.fault(key, "expected a file name without a path")
+        return name
+
+    def folder(self, key: str) -> str:
+        """Return a relative folder that stays below whatever it is joined to; "" is the top."""
+        folder = self.text(key, "")
+        if folder.startswith("/") or ".." in PurePosixPath(folder).parts:
+            raise self.fault(key, "expected a folder below the job directory or archive")
+        return folder
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,99 @@
+"""What earlier receipts tell: which quanta are done, and what the files they made hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from facade.archive import Content
+from facade.errors import MissingInputError
+from facade.job import receipt
+from facade.job.capsule import Capsule, Input, Name, full
+
+Expected = Callable[[list[Name]], Mapping[Name, tuple[int, str]]]
+"""Asks the registry for size and checksum of files; names it does not know are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that a quantum made; *archive_path* is None if it was not stored."""
+
+    content: Content
+    archive_path: str | None
+
+
+def done(paths: Iterable[Path]) -> dict[int, dict[Name, Made]]:
+    """Return the quanta that ended ``succeeded`` according to receipts (oldest first), each with its files."""
+    found: dict[int, dict[Name, Made]] = {}
+    for path in paths:
+        contents: dict[int, dict[Name, Content]] = {}
+        places: dict[int, dict[Name, str]] = {}
+        for line in receipt.read(path):
+            quantum = line.get("quantum", 0)
+            if line["kind"] == "outputs":
+                contents.setdefault(quantum, {}).update(
+                    {(f["filename"], f["compression"]): Content(f["size"], f["checksum"]) for f in line["files"]}
+                )
+            elif line["kind"] == "stored":
+                places.setdefault(quantum, {}).update({(name, suffix): at for name, suffix, at in line["files"]})
+            elif line["kind"] == "quantum-ended" and line["state"] == "succeeded":
+                at = places.get(quantum, {})
+                found[quantum] = {n: Made(c, at.get(n)) for n, c in contents.get(quantum, {}).items()}
+    return found
+
+
+def directories(paths: Iterable[Path]) -> list[Path]:
+    """Return the job directories of earlier runs, newest first; they may be gone."""
+    starts = (line for path in paths for line in receipt.read(path) if line["kind"] == "job-started")
+    return [Path(line["directory"]) for line in starts if line.get("directory")][::-1]
+
+
+class Checksums:
+    """Finds out what an input made in this attempt must hold: from the maker's receipt, else from the registry."""
+
+    def __init__(self, capsule: Capsule, expected: Expected | None = None) -> None:
+        self._folder, self._expected = capsule.path.parent, expected
+        self._parents: dict[int, dict[Name, Made]] = {}
+
+    def of(self, inputs: Iterable[Input]) -> dict[Name, Content]:
+        """Return what each of *inputs* must hold.
+
+        Raises:
+            MissingInputError: nobody knows; the message lists every such file.
+        """
+        found, unknown = {}, []
+        for item in inputs:
+            content = self._known(item)
+            if content is None:
+                unknown.append(item)
+            else:
+                found[item.name] = content
+        if unknown and self._expected is not None:
+            answers = self._expected([item.name for item in unknown])
+            found |= {name: Content(size, checksum) for name, (size, checksum) in answers.items()}
+        if lost := [item for item in unknown if item.name not in found]:
+            raise MissingInputError(
+                "no receipt or registry tells what these inputs hold: "
+                + ", ".join(f"{full(item.name)} (made by job {item.producer})" for item in lost),
+                remedy="the jobs that make them must have succeeded, and their receipts lie beside the capsules",
+            )
+        return found
+
+    def _known(self, item: Input) -> Content | None:
+        if item.size is not None and item.checksum is not None:
+            return Content(item.size, item.checksum)
+        if item.producer is None:
+            return None
+        if item.producer not in self._parents:
+            self._parents[item.producer] = self._files_of(item.producer)
+        made = self._parents[item.producer].get(item.name)
+        return None if made is None else made.content
+
+    def _files_of(self, jobnum: int) -> dict[Name, Made]:
+        """Read the receipts of job *jobnum*, beside this capsule or in the folder of that job's thousand."""
+        thousand = self._folder.parent / f"{jobnum // 1000:03d}"
+        for folder in (self._folder, thousand):
+            if folder.is_dir() and (paths := receipt.files(folder, f"j{jobnum:06d}")):
+                return {name: made for files in done(paths).values() for name, made in files.items()}
+        return {}

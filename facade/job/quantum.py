@@ -1,0 +1,296 @@
+"""Run one quantum: stage in, prepare, execute, collect, stage out; and write down what happened, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facade import plugins
+from facade.archive import Archive, Content, Sent, content_of
+from facade.errors import FacadeError
+from facade.job import execute
+from facade.job.capsule import Capsule, Exec, Name, Quantum, full
+from facade.job.collect import Product, collect
+from facade.job.failure import Failure, StepError, failure_of
+from facade.job.logfile import Log, log_name
+from facade.job.staging import Stager, make_folders, write_lists
+from facade.states import FailureClass, State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What the quanta of a job share."""
+
+    capsule: Capsule
+    run: int
+    directory: Path
+    archive: Archive
+    stager: Stager
+    stop: execute.Stop
+    env: Mapping[str, str]
+    write: Callable[..., None]
+    """Append lines to the receipt and tell the registry."""
+    versions: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What a wrapper sees of its quantum; satisfies `facade.plugins.Run`."""
+
+    directory: Path
+    identity: Mapping[str, plugins.Scalar]
+    keys: Mapping[str, plugins.Scalar]
+    parameters: Mapping[str, str]
+    inputs: Sequence[Mapping[str, Any]]
+    note: Callable[[str], None]
+
+    def log(self, text: str) -> None:
+        """Add a line to the quantum's log."""
+        self.note(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A file for the ``outputs`` line; with an archive path if it is to be stored."""
+
+    name: Name
+    filetype: str
+    file: Path
+    content: Content
+    archive_path: str | None
+    execnum: int | None
+    metadata: Mapping[str, plugins.Scalar]
+
+
+class QuantumRun:
+    """One quantum on its way; `run` is the way."""
+
+    def __init__(self, job: Job, quantum: Quantum) -> None:
+        self._job, self._quantum = job, quantum
+        self._step = "stage-in"
+        self._recorded = False
+        self._log_name: Name = (log_name(quantum.log_name, job.run), "")
+        self._log = Log(job.directory / "log" / self._log_name[0])
+
+    def run(self) -> Failure | None:
+        """Run the quantum and return why it failed, or None."""
+        with contextlib.closing(self._log):
+            try:
+                entries = self._work()
+                self._save(entries)
+            except Exception as error:
+                return self._fail(error)
+        return None
+
+    def _work(self) -> list[Entry]:
+        """Take every step up to the outputs; return the files to save."""
+        self._log_head()
+        self._state(State.STAGING)
+        size = self._job.stager.stage(self._quantum.inputs)
+        self._log.note(f"staged {len(self._quantum.inputs)} inputs, {size} bytes copied")
+        self._step = "prepare"
+        make_folders(self._job.directory, self._quantum.outputs)
+        lists = write_lists(self._job.directory, self._quantum.lists)
+        view = self._view()
+        wrapper = _wrapper(self._quantum.wrapper)
+        wrapper.prepare(view)
+        self._step = "exec"
+        self._state(State.RUNNING)
+        for item in self._quantum.execs:
+            self._execute(item, wrapper.command(view, item.argv))
+        self._step = "collect"
+        self._state(State.SAVING)
+        products = collect(self._job.directory, self._quantum.outputs, self._job.capsule.filetypes)
+        self._job.stop.check()
+        entries = [
+            Entry(name=item.name, filetype=item.filetype, file=file, content=content_of(file),
+                  archive_path=item.archive_path, execnum=None, metadata=item.metadata)
+            for item, file in lists
+        ]  # fmt: skip
+        return entries + [self._entry(product) for product in products]
+
+    def _execute(self, item: Exec, argv: Sequence[str]) -> None:
+        job, quantum = self._job, self._quantum
+        job.stop.check()
+        version = self._version(argv[0], item.version_flag)
+        self._log.starting(item.execnum, item.name, argv)
+        ended = execute.run(argv, cwd=job.directory, env=job.env, log=self._log.handle, stop=job.stop)
+        self._log.ended(item.execnum, item.name, ended)
+        known = self._names()
+        job.write({
+            "kind": "exec", "quantum": quantum.task_id, "execnum": item.execnum, "name": item.name,
+            "argv": list(argv), "version": version, "start": ended.start, "end": ended.end,
+            "exit_code": ended.exit_code, "signal": ended.signal, "utime": ended.utime, "stime": ended.stime,
+            "maxrss": ended.maxrss, "inblock": ended.inblock, "oublock": ended.oublock,
+            "used": [known.get(name, (name, "")) for name in item.used],
+        })  # fmt: skip
+        job.stop.check()
+        if not ended.success:
+            raise StepError(_exec_failure(item, ended))
+
+    def _save(self, entries: list[Entry]) -> None:
+        """Record and store the outputs.
+
+        Everything is first copied and verified under temporary names, so that once the registry has been told of the
+        files only a rename can still go wrong: a retry then meets neither half of an earlier run's outputs.
+        """
+        self._step = "stage-out"
+        sent: list[tuple[Entry, Sent]] = []
+        try:
+            for entry in entries:
+                self._job.stop.check()
+                sent += self._send(entry)
+            self._log.note(f"outputs verified: {len(entries)} files, {sum(e.content.size for e in entries)} bytes")
+            log = self._log_entry()
+            sent += self._send(log)
+            self._record([*entries, log])
+            stored = self._commit(sent)
+            ended = {"kind": "quantum-ended", "quantum": self._quantum.task_id, "state": State.SUCCEEDED.value}
+            self._job.write(stored, {**ended, "failure": None})
+        finally:
+            for _, copy in sent:
+                copy.discard()
+        for entry in entries:
+            self._job.stager.add(entry.name, entry.file)
+
+    def _send(self, entry: Entry) -> list[tuple[Entry, Sent]]:
+        if entry.archive_path is None:
+            return []
+        target = f"{entry.archive_path}/{full(entry.name)}".lstrip("/")
+        return [(entry, self._job.archive.send(entry.file, target, entry.content.checksum))]
+
+    def _commit(self, sent: Sequence[tuple[Entry, Sent]]) -> dict[str, Any]:
+        """Give the copies their names, the log's first; return the ``stored`` line, written even if one fails."""
+        stored: list[tuple[str, str, str | None]] = []
+        line = {"kind": "stored", "quantum": self._quantum.task_id, "archive": self._job.archive.name, "files": stored}
+        try:
+            for entry, copy in reversed(sent):
+                copy.commit()
+                stored.append((*entry.name, entry.archive_path))
+        except FacadeError:
+            if stored:
+                self._job.write(line)
+            raise
+        stored.reverse()
+        return line
+
+    def _record(self, entries: Sequence[Entry]) -> None:
+        """Write the ``outputs`` line."""
+        types, known = self._job.capsule.filetypes, self._names()
+        there = {entry.name for entry in entries} | {item.name for item in self._quantum.inputs}
+        derived = [(known.get(a), known.get(b)) for item in self._quantum.execs for a, b in item.derived]
+        files = [
+            {"filename": e.name[0], "compression": e.name[1], "filetype": e.filetype, "size": e.content.size,
+             "checksum": e.content.checksum, "execnum": e.execnum, "metadata": dict(e.metadata),
+             "metadata_table": types[e.filetype].metadata_table if e.filetype in types else ""}
+            for e in entries
+        ]  # fmt: skip
+        pairs = list(dict.fromkeys(pair for pair in derived if there.issuperset(pair))) if len(entries) > 1 else []
+        self._job.write({"kind": "outputs", "quantum": self._quantum.task_id, "files": files, "derived": pairs})
+        self._recorded = True
+
+    def _fail(self, error: Exception) -> Failure:
+        """Write down what went wrong; the log is registered and stored as far as that is still possible."""
+        failure = failure_of(error, self._step)
+        where = f"job directory kept: {self._job.directory}"
+        if not self._recorded:
+            if not isinstance(error, FacadeError | StepError | execute.Stopped | OSError):
+                self._log_traceback(error)
+            failure = failure.with_tail(self._log.file)
+            self._log.note(f"failed in {failure.step} ({failure.failure_class}): {failure.message}\n{where}")
+            self._save_log()
+        line = failure.line() | {"message": f"{failure.message}; {where}"}
+        ended = {"kind": "quantum-ended", "quantum": self._quantum.task_id, "state": State.FAILED.value}
+        self._job.write({**ended, "failure": line})
+        return failure
+
+    def _save_log(self) -> None:
+        log = self._log_entry()
+        self._record([log])
+        with contextlib.suppress(FacadeError):  # the failure told is the one that came first; the log is kept as well
+            sent = self._send(log)
+            self._job.write(self._commit(sent))
+
+    def _version(self, program: str, flag: str) -> str:
+        if not flag:
+            return ""
+        argv = (program, *flag.split())
+        if argv not in self._job.versions:
+            self._job.versions[argv] = execute.version(argv, cwd=self._job.directory, env=self._job.env)
+        return self._job.versions[argv]
+
+    def _view(self) -> Prepared:
+        inputs = [
+            {"section": item.section, "filename": full(item.name), "path": f"{item.path}/{full(item.name)}".lstrip("/"),
+             "rename": item.rename, "metadata": item.metadata}
+            for item in self._quantum.inputs
+        ]  # fmt: skip
+        return Prepared(
+            directory=self._job.directory,
+            identity=self._job.capsule.identity,
+            keys=self._quantum.keys,
+            parameters=self._quantum.parameters,
+            inputs=inputs,
+            note=self._log.note,
+        )
+
+    def _names(self) -> dict[str, Name]:
+        quantum = self._quantum
+        names = [item.name for item in quantum.inputs]
+        names += [item.name for item in quantum.lists]
+        names += [item.name for item in quantum.outputs]
+        return {full(name): name for name in names}
+
+    def _entry(self, product: Product) -> Entry:
+        output = product.output
+        makers = [item.execnum for item in self._quantum.execs if full(output.name) in item.generated]
+        return Entry(
+            name=output.name,
+            filetype=output.filetype,
+            file=product.file,
+            content=product.content,
+            archive_path=output.archive_path if output.save else None,
+            execnum=makers[-1] if makers else None,
+            metadata=product.metadata,
+        )
+
+    def _log_entry(self) -> Entry:
+        return Entry(
+            name=self._log_name, filetype="log", file=self._log.file, content=content_of(self._log.file),
+            archive_path=self._quantum.log_archive_path, execnum=None, metadata={},
+        )  # fmt: skip
+
+    def _log_head(self) -> None:
+        job, quantum = self._job, self._quantum
+        keys = ", ".join(f"{key}={value}" for key, value in quantum.keys.items())
+        self._log.note(
+            f"{job.capsule.attempt} {quantum.module} quantum {quantum.wrapnum} ({keys}), "
+            f"job {job.capsule.jobnum} run {job.run}, in {job.directory}"
+        )
+
+    def _log_traceback(self, error: Exception) -> None:
+        import traceback  # only for faults of plug-ins and our own
+
+        self._log.note("".join(traceback.format_exception(error)))
+
+    def _state(self, state: State) -> None:
+        self._job.write({"kind": "quantum-state", "quantum": self._quantum.task_id, "state": state.value})
+
+
+_wrapper = functools.lru_cache(plugins.wrapper)  # looking one up reads every installed package's entry points
+
+
+def _exec_failure(item: Exec, ended: execute.Ended) -> Failure:
+    killed = ended.signal != 0
+    how = f"was killed by signal {execute.signal_name(ended.signal)}" if killed else f"exited with {ended.exit_code}"
+    return Failure(
+        failure_class=FailureClass.KILLED if killed else FailureClass.EXEC_FAILED,
+        step="exec",
+        message=f"exec {item.execnum} ({item.name}) {how}" + (f": {ended.problem}" if ended.problem else ""),
+        exit_code=ended.exit_code,
+        signal=ended.signal,
+    )

@@ -1,0 +1,216 @@
+"""Run one job from its capsule: the one execution path of every engine.
+
+Exit codes: 0 all quanta succeeded; 1 a payload failed, trying again makes no sense; 2 bad capsule; 4 the job is being
+run already; 75 the surroundings failed, trying again may help; 130 and 143 told to end (SIGINT, SIGTERM).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from facade.archive import Archive, open_archive
+from facade.errors import BAD_INPUT, DONE, FAILED, REFUSED, InputError, RefusedError
+from facade.job import capsule as capsules
+from facade.job import execute, history, receipt, surroundings
+from facade.job.capsule import Capsule, Name, Quantum, full
+from facade.job.failure import Failure, failure_of
+from facade.job.history import Checksums, Expected, Made
+from facade.job.quantum import Job, QuantumRun
+from facade.job.staging import Stager
+from facade.states import State
+
+RETRY = 75
+
+
+class Reporter(Protocol):
+    """Who tells the registry; never blocks. The receipt is the truth, this only makes it known sooner."""
+
+    def put(self, line: dict[str, Any]) -> object:
+        """Take a line of the receipt, to send when it suits."""
+
+
+def run_job(
+    capsule_path: str | os.PathLike[str],
+    *,
+    workdir: str | os.PathLike[str] | None = None,
+    reporter: Reporter | None = None,
+    expected: Expected | None = None,
+    grace: float = execute.GRACE,
+) -> int:
+    """Run the quanta of a capsule that have not succeeded yet; return the exit code (see the module).
+
+    The job directory is made below *workdir* (else in HTCondor's scratch directory, else in ``work`` beside the
+    capsule). *expected* asks the registry what files hold when no receipt tells. The caller closes the *reporter*.
+    A job that is told to end gives its program *grace* seconds before it kills it.
+    """
+    path = Path(capsule_path).absolute()
+    try:
+        capsule = capsules.read(path)
+        archive = open_archive(capsule.archive_name, capsule.archive_root)
+        with surroundings.locked(path):
+            workspace = surroundings.workspace(path, None if workdir is None else Path(workdir))
+            job = JobRunner(capsule, archive, workspace, reporter=reporter, expected=expected, grace=grace)
+            return job.run()
+    except InputError as error:
+        _say(str(error))
+        return BAD_INPUT
+    except RefusedError as error:
+        _say(str(error))
+        return REFUSED
+    except OSError as error:  # the receipt or the job directory cannot be written
+        _say(f"{path}: {error}")
+        return RETRY
+
+
+class JobRunner:
+    """One run of one job; `run` shows the order of events."""
+
+    def __init__(
+        self,
+        capsule: Capsule,
+        archive: Archive,
+        workspace: Path,
+        *,
+        reporter: Reporter | None = None,
+        expected: Expected | None = None,
+        grace: float = execute.GRACE,
+    ) -> None:
+        self._capsule, self._archive, self._reporter = capsule, archive, reporter
+        self._checksums = Checksums(capsule, expected)
+        self._stop = execute.Stop(grace)
+        earlier = receipt.files(capsule.path.parent, capsule.path.stem)
+        self._done = history.done(earlier)
+        self._kept = history.directories(earlier)
+        self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.path.stem)
+        self._directory = _unused(workspace / f"{capsule.attempt}_{capsule.path.stem}_t{self._receipt.run:02d}")
+
+    def run(self) -> int:
+        """Run what is left to run; return the exit code."""
+        with self._stop.listening():
+            self._write(self._started())
+            todo = [quantum for quantum in self._capsule.quanta if quantum.task_id not in self._done]
+            failures = self._run_all(todo) if todo else []
+            if self._stop.signum and not failures:
+                failures.append(failure_of(execute.Stopped(self._stop.signum), "upstream"))
+            state = State.FAILED if failures else State.SUCCEEDED
+            self._write({
+                "kind": "job-ended", "state": state.value, "failure": failures[0].line() if failures else None,
+            })  # fmt: skip
+            self._receipt.close()
+            if not failures:
+                self._remove_directory()
+            return self._exit_code(failures)
+
+    def _run_all(self, todo: Sequence[Quantum]) -> list[Failure]:
+        """Run *todo* in order; what needs the outputs of a failed quantum is blocked, the rest goes on."""
+        job = self._job()
+        failures: list[Failure] = []
+        lost: dict[Name, tuple[Quantum, Failure]] = {}
+        for quantum in todo:
+            if self._stop.signum:
+                break
+            failure = self._blocked(quantum, lost) or QuantumRun(job, quantum).run()
+            if failure is not None:
+                failures.append(failure)
+                lost |= {output.name: (quantum, failure) for output in quantum.outputs}
+        return failures
+
+    def _blocked(self, quantum: Quantum, lost: dict[Name, tuple[Quantum, Failure]]) -> Failure | None:
+        """Write that *quantum* cannot run, if it needs something that is *lost*."""
+        needs = [item for item in quantum.inputs if item.producer == self._capsule.jobnum and item.name in lost]
+        if not needs:
+            return None
+        maker, why = lost[needs[0].name]
+        failure = Failure(
+            failure_class=why.failure_class,
+            step="upstream",
+            message=f"needs {full(needs[0].name)} of quantum {maker.wrapnum} ({maker.module}), which did not succeed",
+        )
+        self._write({
+            "kind": "quantum-ended", "quantum": quantum.task_id, "state": State.BLOCKED.value,
+            "failure": failure.line(),
+        })  # fmt: skip
+        return failure
+
+    def _job(self) -> Job:
+        self._directory.mkdir(parents=True)
+        resumed: dict[Name, Made] = {name: made for files in self._done.values() for name, made in files.items()}
+        stager = Stager(
+            self._directory,
+            self._archive,
+            self._checksums,
+            jobnum=self._capsule.jobnum,
+            resumed=resumed,
+            kept=self._kept,
+            check=self._stop.check,
+        )
+        return Job(
+            capsule=self._capsule,
+            run=self._receipt.run,
+            directory=self._directory,
+            archive=self._archive,
+            stager=stager,
+            stop=self._stop,
+            env=execute.environment(self._capsule.environment),
+            write=self._write,
+        )
+
+    def _started(self) -> dict[str, Any]:
+        capsule = self._capsule
+        return {
+            "kind": "job-started", "receipt": _uuid4(), "attempt_id": capsule.attempt_id, "job": capsule.task_id,
+            "run": self._receipt.run, "host": surroundings.host(), "pid": os.getpid(),
+            "batch_id": surroundings.batch_id(), "slot": surroundings.slot(), "directory": str(self._directory),
+        }  # fmt: skip
+
+    def _write(self, *lines: dict[str, Any]) -> None:
+        """Append *lines* to the receipt, then tell the reporter; one that fails is not asked again."""
+        for line in self._receipt.write(*lines):
+            if self._reporter is None:
+                continue
+            try:
+                self._reporter.put(line)
+            except Exception as error:  # the receipt has it; ingesting that mends everything
+                _say(f"cannot report to the registry: {error}; {self._receipt.path} has everything")
+                self._reporter = None
+
+    def _exit_code(self, failures: Sequence[Failure]) -> int:
+        if self._stop.signum:
+            return 128 + self._stop.signum
+        if not failures:
+            return DONE
+        return RETRY if all(failure.failure_class.retryable for failure in failures) else FAILED
+
+    def _remove_directory(self) -> None:
+        try:
+            shutil.rmtree(self._directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _say(f"cannot remove job directory {self._directory}: {error}")
+
+
+def _unused(directory: Path) -> Path:
+    """Return *directory*, or with a further number if a dead run whose receipt is gone left one of that name."""
+    candidate, number = directory, 1
+    while candidate.exists():
+        number += 1
+        candidate = directory.with_name(f"{directory.name}.{number}")
+    return candidate
+
+
+def _uuid4() -> str:
+    """Return a random UUID (without the cost of importing uuid)."""
+    value = bytearray(os.urandom(16))
+    value[6], value[8] = value[6] & 0x0F | 0x40, value[8] & 0x3F | 0x80
+    text = value.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def _say(text: str) -> None:
+    print(f"facade: {text}", file=sys.stderr)

@@ -1,0 +1,142 @@
+"""Bring the inputs of a quantum into the job directory, verified, and write its lists."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from facade.archive import Archive, Content, content_of
+from facade.archive.local import stage_in as copy_verified
+from facade.errors import MissingInputError, RefusedError
+from facade.job.capsule import Input, ListFile, Name, Output, full
+from facade.job.history import Checksums, Made
+
+Stamp = tuple[int, int, int]
+
+
+class Stager:
+    """Stages inputs for the quanta of one job; a file that several of them read is copied and verified once.
+
+    *resumed* are files that an earlier run of this job made, *kept* the directories of such runs, *check* raises if
+    the job was told to end.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        archive: Archive,
+        checksums: Checksums,
+        *,
+        jobnum: int,
+        resumed: Mapping[Name, Made],
+        kept: Sequence[Path],
+        check: Callable[[], None],
+    ) -> None:
+        self._directory, self._archive, self._checksums = directory, archive, checksums
+        self._jobnum, self._resumed, self._kept, self._check = jobnum, resumed, kept, check
+        self._made: dict[Name, Path] = {}
+        self._verified: dict[Path, tuple[Content, Stamp]] = {}
+
+    def add(self, name: Name, file: Path) -> None:
+        """Remember that this run made *name*, which lies at *file*."""
+        self._made[name] = file
+
+    def stage(self, inputs: Sequence[Input]) -> int:
+        """Bring every one of *inputs* to its place; return how many bytes were copied.
+
+        Raises:
+            MissingInputError, TransferError, RefusedError, RegistryError: see `facade.archive` and `Checksums`.
+        """
+        foreign = [item for item in inputs if item.producer != self._jobnum]
+        expected = self._checksums.of(foreign)
+        return sum(self._stage(item, expected.get(item.name)) for item in inputs)
+
+    def _stage(self, item: Input, expected: Content | None) -> int:
+        self._check()
+        target = self._directory / item.path / full(item.name)
+        if expected is None:
+            return self._stage_own(item, target)
+        if self._verified.get(target) == (expected, _stamp(target)):
+            return 0
+        content = self._archive.stage_in(_join(item), target, expected.size, expected.checksum)
+        self._verified[target] = (content, _stamp(target))
+        return content.size
+
+    def _stage_own(self, item: Input, target: Path) -> int:
+        """Provide a file that an earlier quantum of this job made, in this run or in one before."""
+        if item.name in self._made:
+            return _alias(self._made[item.name], target)
+        made = self._resumed.get(item.name)
+        if made is None:
+            raise MissingInputError(f"{full(item.name)} was to be made by this job, and was not")
+        if made.archive_path is not None:
+            source = f"{made.archive_path}/{full(item.name)}"
+            self._archive.stage_in(source, target, made.content.size, made.content.checksum)
+            return made.content.size
+        for folder in self._kept:  # not saved, but the failed run may have left it on this machine
+            source_file = folder / item.path / full(item.name)
+            if source_file.is_file() and content_of(source_file) == made.content:
+                return copy_verified(source_file, target, made.content.size, made.content.checksum).size
+        raise MissingInputError(
+            f"{full(item.name)} was made by an earlier run of this job, which did not save it",
+            remedy="run the attempt anew, or have the campaign save this file",
+        )
+
+
+def write_lists(directory: Path, lists: Sequence[ListFile]) -> list[tuple[ListFile, Path]]:
+    """Write list files below the job *directory*; return each with its path.
+
+    Raises:
+        RefusedError: another file of that name, with other content, is there.
+    """
+    written = []
+    for item in lists:
+        file, data = directory / item.path / full(item.name), item.content.encode()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(file, "xb") as stream:
+                stream.write(data)
+        except FileExistsError:
+            if file.read_bytes() != data:
+                raise RefusedError(f"list {file} exists with other content") from None
+        written.append((item, file))
+    return written
+
+
+def make_folders(directory: Path, outputs: Sequence[Output]) -> None:
+    """Make the folders that the programs write their outputs into."""
+    for folder in dict.fromkeys(output.path for output in outputs):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _join(item: Input) -> str:
+    return f"{item.archive_path}/{full(item.name)}".lstrip("/")
+
+
+def _alias(file: Path, target: Path) -> int:
+    """Make *file* of the job directory known at *target* too; return how many bytes were copied."""
+    if file == target:
+        if not file.is_file():
+            raise MissingInputError(f"{file} was made by an earlier quantum of this job and is gone")
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists() and os.path.samefile(file, target):
+        return 0
+    try:
+        os.link(file.resolve(), target)
+    except FileExistsError as error:
+        raise RefusedError(f"{target} exists and is not {file}") from error
+    except OSError:
+        content = content_of(file)
+        return copy_verified(file, target, content.size, content.checksum).size
+    return 0
+
+
+def _stamp(file: Path) -> Stamp:
+    """Return what changes when somebody writes to *file*."""
+    try:
+        status = os.stat(file)
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_size, status.st_mtime_ns)
