@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from hsc_mini import __version__
 from hsc_mini.faults import InputFault, TaskFault, UsageFault
 from hsc_mini.task import log
 
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=NAME, description="Write registry.sqlite3 from a list of raws.")
     parser.add_argument("list", type=Path, help="text: '# visit, ccd, filter, ...', then one raw per line")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.sqlite3")
-    parser.add_argument("-c", "--config", nargs="+", action="append", default=[], metavar="failCode=N")
+    parser.add_argument("-c", "--config", nargs="*", action="append", default=[], metavar="failCode=N")
+    parser.add_argument("--version", action="version", version=f"hsc_mini {__version__}")
     arguments = parser.parse_args(argv)
     try:
         code = _failure_code([word for words in arguments.config for word in words])

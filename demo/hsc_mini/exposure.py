@@ -24,7 +24,7 @@ COADD_CARDS = ("TRACT", "PATCH", "FILTER", "ZP", "NWARP", "VISITS", "BORDER", "S
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Exposure:
-    """Image and variance are float32, the mask int16; the PSF is a small image whose sum is 1."""
+    """Image and variance are float32, the mask int16; the PSF is a small image, normalised as fit_psf does."""
 
     header: Header
     wcs: Tan

@@ -22,15 +22,15 @@ KERNELS = {"lanczos3": 3, "lanczos2": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MakeCoaddTempExpConfig(ImageConfig):
-    """``warpingKernelName`` is lanczos2 or lanczos3."""
+    """``warpKernel`` is lanczos2 or lanczos3."""
 
-    warpingKernelName: str = "lanczos3"
+    warpKernel: str = "lanczos3"
 
 
 def make_coadd_temp_exp(job: Job, config: MakeCoaddTempExpConfig) -> None:
     """Make the warp of one visit and patch from all ccds selected."""
-    if config.warpingKernelName not in KERNELS:
-        raise UsageFault(f"warpingKernelName must be one of {', '.join(KERNELS)}")
+    if config.warpKernel not in KERNELS:
+        raise UsageFault(f"warpKernel must be one of {', '.join(KERNELS)}")
     visits = {selected["visit"] for selected in job.selected}
     if len(visits) != 1:
         raise UsageFault(f"one warp is of one visit, not of {sorted(visits)}")
@@ -40,7 +40,7 @@ def make_coadd_temp_exp(job: Job, config: MakeCoaddTempExpConfig) -> None:
         raise InputFault(f"the sky map has tract {skymap.tract} only")
     patch = skymap.patch(job.text("patch"))
     exposures = [read_checked(job, int(selected["visit"]), int(selected["ccd"])) for selected in job.selected]
-    warp, covered = combine(exposures, patch, KERNELS[config.warpingKernelName])
+    warp, covered = combine(exposures, patch, KERNELS[config.warpKernel])
     write_warp(job, config, warp, patch, exposures, covered, visit=int(visit))
 
 

@@ -8,7 +8,7 @@ import sep
 from hsc_mini.arrays import Array
 from hsc_mini.exposure import BAD, COSMIC_RAY, SATURATED
 from hsc_mini.faults import ScienceFault
-from hsc_mini.pixels import REACH, cut_out, shift_stack
+from hsc_mini.pixels import REACH, cut_out, lanczos, shift_stack
 
 GAUSSIAN_FWHM = 2.3548
 MATCHED_RADIUS = 7
@@ -57,7 +57,11 @@ def refine_positions(image: Array, x: Array, y: Array, fwhm: float) -> tuple[Arr
 
 
 def fit_psf(image: Array, objects: Array, mask: Array, half: int) -> tuple[Array, float, int]:
-    """Return the PSF (sum 1), its FWHM in pixels, and of how many stars it is the median."""
+    """Return the PSF, its FWHM in pixels, and of how many stars it is the median.
+
+    Its sum is 1 within the radius that PSF fluxes use: normalised over the whole stamp, the error of the sky under the
+    wings would scale every flux.
+    """
     stars = _choose_stars(image.shape, objects, mask, half)
     x, y = objects["x"][stars], objects["y"][stars]
     ix, iy = np.rint(x).astype(int), np.rint(y).astype(int)
@@ -67,13 +71,19 @@ def fit_psf(image: Array, objects: Array, mask: Array, half: int) -> tuple[Array
     psf = np.median(stamps / core[:, None, None], axis=0)
     wings = np.median(psf[(radius > half - 1.5) & (radius < half + 0.5)])
     psf = np.where(radius < half + 0.5, psf - wings, 0)
-    psf /= psf.sum()
+    psf /= psf[radius <= MATCHED_RADIUS].sum()
     return psf, psf_fwhm(psf), len(stars)
 
 
 def psf_fwhm(psf: Array) -> float:
-    """Return the diameter of the circle with the area above half maximum, in pixels."""
-    return float(2 * np.sqrt((psf > psf.max() / 2).sum() / np.pi))
+    """Return the diameter of the circle with the area above half maximum, in pixels.
+
+    The PSF is sampled finely first: whole pixels would make the seeing a step function.
+    """
+    steps, size = 8, psf.shape[0]
+    fine = lanczos(np.arange(0, size - 1, 1 / steps)[:, None] - np.arange(size))
+    image = fine @ psf @ fine.T
+    return float(2 * np.sqrt((image > image.max() / 2).sum() / np.pi)) / steps
 
 
 def psf_flux(image: Array, variance: Array, psf: Array, x: Array, y: Array) -> tuple[Array, Array]:

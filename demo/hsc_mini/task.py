@@ -153,7 +153,8 @@ def _parser(name: str, selects: tuple[str, ...]) -> argparse.ArgumentParser:
     parser.add_argument("repo", help="butler repository to read")
     parser.add_argument("--output", metavar="REPO", help="butler repository to write (default: the same)")
     parser.add_argument("--id", nargs="+", required=True, metavar="KEY=VALUE", help="data ID")
-    parser.add_argument("-c", "--config", nargs="+", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("-c", "--config", nargs="*", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--version", action="version", version=f"hsc_mini {__version__}")
     parser.add_argument("--doraise", action="store_true", help="show a traceback when the task fails")
     if selects:
         parser.add_argument("--selectId", nargs="+", action="append", default=[], metavar="KEY=VALUE")
