@@ -1,0 +1,314 @@
+"""The local engine: runs the jobs of a run on this machine, in a few worker processes that each run many.
+
+Only the engine process knows what is ready; a worker runs what it is given. If the engine is killed, its workers finish
+the job at hand and end; they hold ``RUN/engine.lock`` too, so nobody else starts until the last of them is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import heapq
+import os
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from facade.engines.frontier import Frontier
+from facade.engines.rundir import RunDirectory
+from facade.engines.workers import COMMAND, Surroundings, Worker, end
+from facade.errors import FacadeError, InputError, RefusedError
+
+LOCK, LOG, WORK = "engine.lock", "engine.log", "work"
+
+RETRY = 75
+"""Exit code of a job whose surroundings failed; no other code but those of signals is tried again."""
+
+MEANING = {
+    1: "a payload failed",
+    2: "the capsule is bad",
+    4: "another process runs this job",
+    RETRY: "its surroundings failed",
+}
+
+STOP_SECONDS = 0.25
+"""How late `stop` may be noticed: an Event cannot be selected on."""
+
+LONGEST_BACKOFF = 60.0
+STILLBORN = 5
+"""So many workers in a row that die before their job begins, and the engine gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something happened to a job. *code* is its exit code (minus the signal, if its worker was killed by one)."""
+
+    jobnum: int
+    kind: Literal["started", "succeeded", "failed", "blocked", "lost", "retry"]
+    code: int | None = None
+    detail: str = ""
+
+
+def run(
+    run_dir: RunDirectory,
+    *,
+    workers: int,
+    done: Collection[int],
+    environment: Mapping[str, str],
+    on_event: Callable[[JobEvent], None],
+    stop: threading.Event,
+    retries: int = 2,
+    backoff: float = 2.0,
+    grace: float = 30.0,
+    command: Sequence[str] = COMMAND,
+) -> bool:
+    """Run every job that is not *done*; return True if in the end all have succeeded.
+
+    A job whose surroundings failed (exit 75) or whose worker died is tried again up to *retries* times, first after
+    *backoff* seconds, then twice as many and so on. *stop* ends the run: jobs get SIGTERM, *grace* seconds, SIGKILL.
+
+    Raises:
+        RefusedError: another engine, or a worker that one left behind, is at it.
+        FacadeError: workers cannot be started.
+    """
+    if workers < 1:
+        raise InputError(f"{workers} workers cannot run anything", remedy="give at least one")
+    with _locked(run_dir) as lock:
+        around = Surroundings(
+            environment=_clean(os.environ) | dict(environment),
+            directory=run_dir.path,
+            log=run_dir.path / LOG,
+            lock=lock,
+            command=command,
+        )
+        engine = _Engine(
+            run=run_dir, frontier=Frontier(run_dir.jobs, done), around=around, on_event=on_event, stop=stop,
+            workers=workers, retries=retries, backoff=backoff,
+        )  # fmt: skip
+        with engine:
+            if engine.loop():
+                return not engine.frontier.unsuccessful
+            engine.interrupt(grace)
+            return False
+
+
+def running(run_dir: RunDirectory) -> str | None:
+    """Tell who runs this run locally (``pid 123 on host``), or None if nobody does."""
+    try:
+        handle = os.open(run_dir.path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(handle, 1000, 0).decode(errors="replace").strip() or "a process that is just starting"
+    finally:
+        os.close(handle)
+    return None
+
+
+@contextlib.contextmanager
+def _locked(run_dir: RunDirectory) -> Iterator[int]:
+    path = run_dir.path / LOCK
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise FacadeError(f"cannot write in run directory {run_dir.path}: {error.strerror}") from error
+    try:
+        _flock(handle, run_dir)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _flock(handle: int, run_dir: RunDirectory) -> None:
+    for patience in (0.01, 0.05, 0.2, None):  # `running` holds the lock for a moment, to look
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if patience:
+            time.sleep(patience)
+    raise RefusedError(
+        f"run {run_dir.name} is being run by {running(run_dir) or 'another process'}",
+        remedy="wait for it, or stop it; if that process is gone, its last jobs are still finishing",
+    )
+
+
+def _clean(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return *environ* without what HTCondor tells its own jobs, which would send ours to another scratch directory."""
+    return {key: value for key, value in environ.items() if not key.startswith("_CONDOR_")}
+
+
+@dataclass(kw_only=True)
+class _Engine(contextlib.AbstractContextManager["_Engine"]):
+    """The loop: fill workers, wait for the first answer, note it. Leaving the context ends every worker."""
+
+    run: RunDirectory
+    frontier: Frontier
+    around: Surroundings
+    on_event: Callable[[JobEvent], None]
+    stop: threading.Event
+    workers: int
+    retries: int
+    backoff: float
+    all: set[Worker] = field(default_factory=set)
+    idle: list[Worker] = field(default_factory=list)
+    tries: dict[int, int] = field(default_factory=dict)
+    later: list[tuple[float, int]] = field(default_factory=list)
+    stillborn: int = 0
+    selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+
+    def __exit__(self, *exc: object) -> None:
+        for worker in self.all:
+            if worker.jobnum is not None:
+                worker.signal(signal.SIGTERM)
+        end(self.all)
+        self.selector.close()
+
+    def loop(self) -> bool:
+        """Run until no job is left (True) or until told to stop (False)."""
+        while not self.frontier.finished:
+            if self.stop.is_set():
+                return False
+            self.take_back()
+            self.fill()
+            for key, _ in self.selector.select(self.patience()):
+                self.hear(key.fileobj)  # type: ignore[arg-type]  # only workers are registered
+        return True
+
+    def take_back(self) -> None:
+        """Make jobs ready again whose time to be tried again has come."""
+        while self.later and self.later[0][0] <= time.monotonic():
+            self.frontier.push(heapq.heappop(self.later)[1])
+
+    def patience(self) -> float:
+        """Return for how long nothing but an answer matters."""
+        return max(0.0, min(STOP_SECONDS, self.later[0][0] - time.monotonic())) if self.later else STOP_SECONDS
+
+    def fill(self) -> None:
+        """Give every free worker a job, as long as there are any."""
+        while self.frontier.ready and (self.idle or len(self.all) < self.workers):
+            worker = self.idle.pop() if self.idle else self.hire()
+            jobnum = self.frontier.pop()
+            assert jobnum is not None
+            worker.start(jobnum, self.run.capsule(jobnum), self.run.path / WORK)
+            self.on_event(JobEvent(jobnum, "started"))
+        if not self.later and len(self.idle) == len(self.all):
+            raise InputError(f"run {self.run.name}: jobs wait for each other in a circle")
+
+    def hire(self) -> Worker:
+        """Start a worker."""
+        try:
+            worker = Worker(self.around)
+        except OSError as error:
+            raise FacadeError(f"cannot start a worker: {error}") from error
+        self.all.add(worker)
+        self.selector.register(worker, selectors.EVENT_READ)
+        return worker
+
+    def hear(self, worker: Worker) -> None:
+        """Take in what a worker has to say: answers, or that it is gone."""
+        codes = worker.receive()
+        if codes is None:
+            self.bury(worker)
+            return
+        for code in codes:
+            jobnum, worker.jobnum = worker.jobnum, None
+            if jobnum is None:
+                continue
+            self.stillborn = 0
+            if code > 128:
+                worker.retire()
+            else:
+                self.idle.append(worker)
+            self.note(jobnum, code)
+
+    def bury(self, worker: Worker) -> None:
+        """Replace a worker that is gone; the job it had is lost."""
+        self.selector.unregister(worker)
+        self.all.discard(worker)
+        if worker in self.idle:
+            self.idle.remove(worker)
+        code = worker.wait(1.0)
+        if worker.jobnum is None:
+            return
+        self.stillborn = 0 if self.run.receipts(worker.jobnum) else self.stillborn + 1
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        if self.stillborn >= STILLBORN:
+            raise FacadeError(
+                f"{self.stillborn} workers in a row did not live to begin a job; the last one {how}",
+                remedy=f"the reason stands in {self.around.log}",
+            )
+        self.again(worker.jobnum, "lost", code, f"its worker (pid {worker.pid}) {how}")
+
+    def note(self, jobnum: int, code: int) -> None:
+        """Note how a job ended."""
+        if code == 0:
+            self.on_event(JobEvent(jobnum, "succeeded", 0))
+            self.block(self.frontier.succeeded(jobnum))
+        elif code > 128:
+            self.again(jobnum, "lost", code, f"it was told to end by signal {code - 128}")
+        elif code == RETRY:
+            self.again(jobnum, "", code, MEANING[code])
+        else:
+            self.give_up(jobnum, code, MEANING.get(code, f"exit code {code}"))
+
+    def again(self, jobnum: int, kind: Literal["lost", ""], code: int, why: str) -> None:
+        """Try a job once more after a while, unless that was done often enough."""
+        if kind:
+            self.on_event(JobEvent(jobnum, kind, code, why))
+        tried = self.tries[jobnum] = self.tries.get(jobnum, 0) + 1
+        if tried > self.retries:
+            self.give_up(jobnum, code, f"{why}, {tried} times in all")
+            return
+        seconds = min(self.backoff * 2 ** (tried - 1), LONGEST_BACKOFF)
+        heapq.heappush(self.later, (time.monotonic() + seconds, jobnum))
+        self.on_event(JobEvent(jobnum, "retry", code, f"{why}; try {tried + 1} of {self.retries + 1} in {seconds:g} s"))
+
+    def give_up(self, jobnum: int, code: int, why: str) -> None:
+        """A job failed for good."""
+        self.on_event(JobEvent(jobnum, "failed", code, why))
+        self.block(self.frontier.failed(jobnum))
+
+    def block(self, jobnums: Sequence[int]) -> None:
+        """Tell about jobs that cannot run any more."""
+        for jobnum in jobnums:
+            self.on_event(JobEvent(jobnum, "blocked", None, self.frontier.unsuccessful[jobnum]))
+
+    def interrupt(self, grace: float) -> None:
+        """End the jobs that run, gently; what has not started stays as it is."""
+        busy = {worker for worker in self.all if worker.jobnum is not None}
+        for worker in busy:
+            worker.retire()
+            worker.signal(signal.SIGTERM)
+        deadline = time.monotonic() + grace
+        while busy and (left := deadline - time.monotonic()) > 0:
+            for key, _ in self.selector.select(left):
+                self.last(key.fileobj, busy)  # type: ignore[arg-type]
+        for worker in busy:
+            worker.signal(signal.SIGKILL)
+            self.on_event(JobEvent(worker.jobnum or 0, "lost", -signal.SIGKILL, "it did not end when told to"))
+            worker.jobnum = None
+
+    def last(self, worker: Worker, busy: set[Worker]) -> None:
+        """Take in the end of a job during an interruption."""
+        codes = worker.receive()
+        if codes is None:
+            self.selector.unregister(worker)
+            self.all.discard(worker)
+        if worker in busy and worker.jobnum is not None and codes != []:
+            code = codes[0] if codes else worker.wait(1.0)
+            kind: Literal["succeeded", "failed", "lost"] = "succeeded" if code == 0 else "failed" if codes else "lost"
+            detail = "" if code == 0 else MEANING.get(code, "it was told to end")
+            self.on_event(JobEvent(worker.jobnum, kind, code, detail))
+            worker.jobnum = None
+            busy.discard(worker)
+        if codes is None:
+            worker.wait(1.0)

@@ -1,0 +1,137 @@
+"""The run directory of an attempt, as engines see it: jobs, what waits for what, and where each capsule lies.
+
+It knows names and numbers only; what a job does stands in its capsule. ``RUN/run.json`` holds it, so that any process
+(an engine, ``facade stat``, the last node of a DAG) can take up a run from its directory alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from facade.errors import InputError
+
+FILE = "run.json"
+FORMAT = 1
+SHARD = 1000
+"""Jobs per folder: a folder with a hundred thousand files is slow on shared file systems."""
+
+_RECEIPT = re.compile(r"\.receipt\.(\d{2,})\.jsonl$")
+_REMEDY = "run.json is written when a campaign is submitted; facade resume ATTEMPT writes a missing one anew"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineJob:
+    """A job as engines see it. *block* is an index into the run's blocks, *parents* are jobs of the same block."""
+
+    jobnum: int
+    block: int
+    parents: tuple[int, ...]
+    capsule: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A run: its directory, the attempt's name (``Ht0_r11p01``) and id, its blocks in order and its jobs.
+
+    Raises:
+        InputError: a job is in no block, has another's number, or waits for what is no other job of its block.
+    """
+
+    path: Path
+    name: str
+    attempt_id: int
+    blocks: tuple[str, ...]
+    jobs: tuple[EngineJob, ...]
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @staticmethod
+    def capsule_path(jobnum: int) -> str:
+        """Return where the capsule of a job lies in any run directory.
+
+        >>> RunDirectory.capsule_path(12345)
+        'jobs/012/j012345.json'
+        """
+        return f"jobs/{jobnum // SHARD:03}/j{jobnum:06}.json"
+
+    @classmethod
+    def read(cls, path: Path) -> RunDirectory:
+        """Read the run directory at *path*.
+
+        Raises:
+            InputError: it is no run directory, or its ``run.json`` is damaged.
+        """
+        return _read(path.absolute())
+
+    def write(self) -> None:
+        """Write ``run.json`` in one move: readers see the old one or the new one."""
+        text = json.dumps(_to_plain(self), separators=(",", ":"), ensure_ascii=False)
+        draft = self.path / f".{FILE}.{os.getpid()}"
+        with open(draft, "w", encoding="utf-8") as stream:
+            stream.write(text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, self.path / FILE)
+
+    @cached_property
+    def by_number(self) -> dict[int, EngineJob]:
+        """Job number -> job."""
+        return {job.jobnum: job for job in self.jobs}
+
+    def capsule(self, jobnum: int) -> Path:
+        """Return where the capsule of a job of this run lies."""
+        return self.path / self.by_number[jobnum].capsule
+
+    def receipts(self, jobnum: int) -> list[Path]:
+        """Return the receipts of a job, first run first."""
+        capsule = self.capsule(jobnum)
+        runs = ((_RECEIPT.search(path.name), path) for path in capsule.parent.glob(f"{capsule.stem}.receipt.*"))
+        return [path for _, path in sorted((int(match[1]), path) for match, path in runs if match)]
+
+
+def _read(path: Path) -> RunDirectory:
+    file = path / FILE
+    try:
+        plain = json.loads(file.read_bytes())
+        if plain["format"] != FORMAT:
+            raise InputError(f"{file} has format {plain['format']}, this facade reads {FORMAT}", remedy=_REMEDY)
+        return _from_plain(path, plain)
+    except OSError as error:
+        raise InputError(f"{path} is no run directory: {FILE}: {error.strerror}", remedy=_REMEDY) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file} is damaged: {type(error).__name__}: {error}", remedy=_REMEDY) from error
+
+
+def _to_plain(run: RunDirectory) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": run.name,
+        "attempt_id": run.attempt_id,
+        "blocks": list(run.blocks),
+        "jobs": [[job.jobnum, job.block, list(job.parents), job.capsule, job.label] for job in run.jobs],
+    }
+
+
+def _from_plain(path: Path, plain: dict[str, Any]) -> RunDirectory:
+    jobs = tuple(EngineJob(int(n), int(b), tuple(map(int, p)), str(c), str(t)) for n, b, p, c, t in plain["jobs"])
+    return RunDirectory(path, str(plain["name"]), int(plain["attempt_id"]), tuple(map(str, plain["blocks"])), jobs)
+
+
+def _check(run: RunDirectory) -> None:
+    block_of = {job.jobnum: job.block for job in run.jobs}
+    if len(block_of) != len(run.jobs):
+        raise InputError(f"run {run.name}: two jobs have one number")
+    for job in run.jobs:
+        if not 0 <= job.block < len(run.blocks):
+            raise InputError(f"run {run.name}: job {job.jobnum} is in block number {job.block}, which is not there")
+        for parent in job.parents:
+            if block_of.get(parent) != job.block or parent == job.jobnum:
+                raise InputError(f"run {run.name}: job {job.jobnum} waits for {parent}, no other job of its block")
