@@ -1,0 +1,200 @@
+"""What ingestors find in files, and what they say about files of another kind."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from astropy.io import fits as astropy_fits
+
+from facade import plugins
+from facade.errors import InputError
+from facade.ingestors import fits
+
+RAW = {
+    "EXP-ID": "HSCE00903334", "FRAMEID": "HSCA90333416", "DET-ID": 16, "FILTER01": "HSC-i", "MJD": 56460.47,
+    "DATE-OBS": "2013-06-17", "OBJECT": "STRIPE 82/L-3", "EXPTIME": 30.0, "AIRMASS": 1.2, "PROP-ID": "o13015",
+    "INST-PA": 90.0, "RA": "21:19:59.984", "DEC": "-00:30:00.06", "DATA-TYP": "OBJECT",
+}  # fmt: skip
+NAMES = """visit ccd filter pointing dateobs taiobs field exptime airmass proposal frameid expid pa ra dec datatype
+    nonesuch"""
+COLUMNS = dict.fromkeys(NAMES.split(), "")
+
+
+def write(path: Path, header: dict[str, Any], *extensions: tuple[str, dict[str, Any]]) -> Path:
+    hdus = astropy_fits.HDUList([astropy_fits.PrimaryHDU()])
+    hdus[0].header.update(header)
+    for name, values in extensions:
+        hdu = astropy_fits.ImageHDU(name=name)
+        hdu.header.update(values)
+        hdus.append(hdu)
+    hdus.writeto(path)
+    return path
+
+
+def hsc(tmp_path: Path, **changes: Any) -> dict[str, Any]:
+    header = RAW | {key.replace("_", "-"): value for key, value in changes.items()}
+    path = write(tmp_path / "raw.fits", {key: value for key, value in header.items() if value is not None})
+    return plugins.ingestor("hsc_raw").metadata(path, COLUMNS)
+
+
+def test_plain_looks_into_nothing(tmp_path: Path) -> None:
+    plain = plugins.ingestor("plain")
+    assert plain.metadata(tmp_path / "nowhere", {"a": "", "b": "header:X"}) == {"a": None, "b": None}
+    assert plain.contents(tmp_path / "nowhere") is None
+
+
+def test_header_columns(tmp_path: Path) -> None:
+    header = {"SEEING": 0.7, "N": 5, "FLAG": True, "NAME": "x  ", "VOID": ""}
+    path = write(tmp_path / "a.fits", header, ("SCI", {"GAIN": 3.5}), ("VAR", {"GAIN": 4, "ONLYVAR": 1}))
+    wanted = {
+        "seeing": "header:SEEING", "n": "header:N", "flag": "header:FLAG", "name": "header:NAME", "visit": "",
+        "blank": "header:VOID", "gain": "header:GAIN", "vargain": "header:VAR:GAIN", "none": "header:NONE",
+        "noext": "header:NOEXT:GAIN", "onlyvar": "header:ONLYVAR",
+    }  # fmt: skip
+    assert plugins.ingestor("fits").metadata(path, wanted) == {
+        "seeing": 0.7, "n": 5, "flag": True, "name": "x", "visit": None, "blank": None, "gain": 3.5, "vargain": 4,
+        "none": None, "noext": None, "onlyvar": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ("16", "int", 16),
+        (16.0, "int", 16),
+        (3, "float", 3.0),
+        (None, "int", None),
+        (5, "text", "5"),
+        (True, "bool", True),
+    ],
+)
+def test_header_values_as_columns(value: plugins.Scalar, kind: str, expected: plugins.Scalar) -> None:
+    found = fits.typed(value, kind)
+    assert found == expected and type(found) is type(expected)
+
+
+@pytest.mark.parametrize(("value", "kind"), [("x", "int"), (1.5, "int"), ("x", "float"), ("T", "bool")])
+def test_header_values_of_another_kind(value: plugins.Scalar, kind: str) -> None:
+    with pytest.raises(InputError, match=f"is no {kind}"):
+        fits.typed(value, kind)
+
+
+def test_a_raw_exposure(tmp_path: Path) -> None:
+    found = hsc(tmp_path)
+    assert math.isclose(found.pop("ra"), 319.99993333) and math.isclose(found.pop("dec"), -0.50001667, rel_tol=1e-6)
+    assert found == {
+        "visit": 903334, "ccd": 16, "filter": "HSC-I", "pointing": 533, "dateobs": "2013-06-17",
+        "taiobs": "2013-06-17", "field": "STRIPE_82_L-3", "exptime": 30.0, "airmass": 1.2, "proposal": "o13015",
+        "frameid": "HSCA90333416", "expid": "HSCE00903334", "pa": 90.0, "datatype": "OBJECT", "nonesuch": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("expid", "frameid", "visit"),
+    [
+        ("HSCE00903334", "x", 903334),
+        ("HSCA90333400", "x", 903334),
+        ("HSCB00012400", "x", 1000124),
+        ("HSCA00000000", "HSCA90333516", 903334),
+        ("HSCA00000000", "HSCC00000416", 2000004),
+    ],
+)
+def test_the_visit_of_an_exposure(tmp_path: Path, expid: str, frameid: str, visit: int) -> None:
+    assert hsc(tmp_path, EXP_ID=expid, FRAMEID=frameid)["visit"] == visit
+
+
+def test_other_rules_of_the_instrument(tmp_path: Path) -> None:
+    assert hsc(tmp_path, OBJECT="#", MJD=55927 + 400.5, DET_ID=112)["ccd"] == 106
+    (tmp_path / "raw.fits").unlink()
+    found = hsc(tmp_path, OBJECT="#", MJD=None, DET_ID=112, RA=320.5)
+    assert (found["field"], found["pointing"], found["ccd"], found["ra"]) == ("UNKNOWN", None, 112, 320.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"EXP_ID": "SUPA0123"}, "EXP-ID 'SUPA0123' holds no visit"),
+        ({"EXP_ID": None}, "its header has no EXP-ID"),
+        ({"DET_ID": "x"}, "DET-ID 'x' is no CCD number"),
+        ({"DATE_OBS": "today"}, "DATE-OBS 'today' is no date"),
+        ({"RA": "21:xx:00"}, "RA '21:xx:00' is no coordinate"),
+        ({"EXPTIME": "long"}, "'long' is no float"),
+        ({"FILTER01": None}, "its header has no FILTER01"),
+    ],
+)
+def test_what_is_no_raw_exposure(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        hsc(tmp_path, **changes)
+    assert str(tmp_path / "raw.fits") in caught.value.message and message in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["fits", "hsc_raw"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "it is empty"),
+        (b"hello world\n", "it starts with b'hello world"),
+        (gzip.compress(b"x"), "it is gzip-compressed"),
+        (b"SIMPLE  =                    T", "damaged"),
+        (b"SIMPLE  = " + b"\xff" * 6000, "damaged"),
+    ],
+)
+def test_files_that_are_not_fits(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    path = tmp_path / "no.fits"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=message) as caught:
+        plugins.ingestor(name).metadata(path, {"visit": "header:VISIT"})
+    assert str(path) in caught.value.message
+    with pytest.raises(InputError, match="No such file"):
+        plugins.ingestor(name).metadata(tmp_path / "nowhere", {"visit": ""})
+
+
+def test_nothing_reaches_stderr(tmp_path: Path) -> None:
+    path = write(tmp_path / "cut.fits", RAW, ("SCI", {"GAIN": 1}))
+    text = path.read_bytes()
+    path.write_bytes(text[:2880] + text[2880:4000])
+    code = (
+        "import sys; from pathlib import Path; from facade import plugins; from facade.errors import InputError\n"
+        "try: print(plugins.ingestor('fits').metadata(Path(sys.argv[1]), {'g': 'header:SCI:GAIN'}))\n"
+        "except InputError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert done.stderr == "" and done.returncode == 0
+
+
+def test_an_overlap_table(tmp_path: Path) -> None:
+    path = tmp_path / "overlap.txt"
+    path.write_text("# tract patch visit ccd filter\n\n0 0,1 903334 16 HSC-I\n9813 8,6 903336 4 HSC-R\n")
+    overlap = plugins.ingestor("overlap")
+    assert overlap.metadata(path, {"version": ""}) == {"version": None}
+    assert overlap.contents(path) == (
+        "overlap",
+        [
+            {"tract": 0, "patch": "0,1", "patchname": "0x1", "visit": 903334, "ccd": 16, "filter": "HSC-I"},
+            {"tract": 9813, "patch": "8,6", "patchname": "8x6", "visit": 903336, "ccd": 4, "filter": "HSC-R"},
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"0 0,1 903334 16\n", r"overlap.txt:1:1: expected 5 columns .*, found 4"),
+        (b"# x\n0 0,1 vis 16 HSC-I\n", r"overlap.txt:2:1: visit 'vis' is no whole number"),
+        (b"0 0,1 1 16 HSC-I\n0 0,1 1 16 HSC-I\n", r"overlap.txt:2:1: the same row stands on line 1"),
+        (b"\xff\xfe\x00", "is not text"),
+    ],
+)
+def test_what_is_no_overlap_table(tmp_path: Path, text: bytes, message: str) -> None:
+    path = tmp_path / "overlap.txt"
+    path.write_bytes(text)
+    with pytest.raises(InputError) as caught:
+        plugins.ingestor("overlap").contents(path)
+    assert re.search(message, str(caught.value))
