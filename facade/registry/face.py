@@ -39,6 +39,8 @@ class Registry:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._session = Session(address)
+        self.rows: Rows = Selection(self._session)
+        """Read access for query codes (`facade.plugins.Rows`)."""
 
     @classmethod
     def open(cls, address: Address) -> Self:
@@ -204,11 +206,6 @@ class Registry:
     def attempt_files(self, attempt_id: int, filetype: str | None = None) -> list[dict[str, Any]]:
         """Return what an attempt made, ordered by name; the same keys as `lookup`."""
         return files.attempt_files(self._session, attempt_id, filetype)
-
-    @property
-    def rows(self) -> Rows:
-        """Read access for query codes (`facade.plugins.Rows`)."""
-        return Selection(self._session)
 
     def query_files(
         self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()

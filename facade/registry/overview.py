@@ -17,7 +17,8 @@ select b.name, t.state::text from pfw_block b join task t on t.id = b.task_id
 COUNTS = """
 select b.blknum, b.name as block, q.modname, t.state::text, count(*) as quanta
   from quantum q join task t on t.id = q.task_id join pfw_block b on b.task_id = q.pfw_block_task_id
- where q.pfw_attempt_id = %s group by b.blknum, b.name, q.modname, t.state order by b.blknum, min(q.wrapnum), t.state
+ where q.pfw_attempt_id = %s group by b.blknum, b.name, q.modname, t.state
+ order by b.blknum, min(min(q.wrapnum)) over (partition by b.blknum, q.modname), t.state
 """
 JOBS = """
 select t.state::text, count(*) as jobs from pfw_job j join task t on t.id = j.task_id

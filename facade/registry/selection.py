@@ -7,7 +7,8 @@ A condition is a scalar (equal), a sequence (any of its elements, each taken lit
     abc%       like                        null       no value
     !…         not …                       !a,!b      neither
 
-Numbers compare as numbers. Statements are SQLAlchemy Core; every value is bound.
+Numbers compare as numbers. Statements are composed with SQLAlchemy Core and every value is bound; they run on the
+registry's one connection, so an engine and its own connection are not needed.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from facade.errors import InputError
 from facade.plugins import Scalar
-from facade.registry.connection import Session, engine
+from facade.registry.connection import Session
+from facade.registry.metadata import STORED, TYPES
 
-DIMENSIONS = ("overlap",)
+DIMENSIONS = {"overlap": ("version", "tract", "patch", "visit", "ccd")}  # with the key that orders each
 BASE = ("filename", "compression", "filetype", "filesize", "checksum", "path")
 IDENTITY = ("pfw_attempt_id", "reqnum", "unitname", "attnum")
 
@@ -61,7 +64,6 @@ class Selection:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._engine = engine(session.address)
 
     def files(self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()) -> list[dict[str, Scalar]]:
         """Return files of *filetype* whose metadata match *where*, ordered by file name; junk is left out.
@@ -73,6 +75,8 @@ class Selection:
             InputError: no such column, or a value that its column cannot be compared with.
         """
         known = self._session.rows("select metadata_table as name from filetype where name = %s", (filetype,))
+        if not known and not self._session.rows("select id from desfile where filetype = %s limit 1", (filetype,)):
+            return []
         metadata = self._table(known[0]["name"]) if known and known[0]["name"] else None
         of_type = {c.name: c for c in metadata.c if c.name != "desfile_id"} if metadata is not None else {}
         path = (
@@ -110,22 +114,26 @@ class Selection:
             raise InputError(f"there is no dimension table {name!r}", remedy=f"there are: {', '.join(DIMENSIONS)}")
         table = self._table(name)
         columns: dict[str, Column] = {column.name: column for column in table.c}
-        with self._engine.connect() as connection:
-            key = sa.inspect(connection).get_pk_constraint(name)["constrained_columns"]
         statement = (
             sa.select(*(table.c[column] for column in columns if column != "desfile_id"))
             .where(*(condition(_find(columns, column), column, value) for column, value in where.items()))
-            .order_by(*(table.c[column] for column in key))
+            .order_by(*(table.c[column] for column in DIMENSIONS[name]))
         )
         return self._fetch(statement)
 
-    def _table(self, name: str) -> sa.Table:
-        return sa.Table(name, sa.MetaData(), autoload_with=self._engine, resolve_fks=False)
+    def _table(self, name: str) -> sa.TableClause:
+        columns = self._session.rows(
+            "select column_name as name, data_type as type from information_schema.columns"
+            " where table_schema = 'public' and table_name = %s order by ordinal_position",
+            (name,),
+        )
+        return sa.table(name, *(sa.column(row["name"], TYPES[STORED[row["type"]]]) for row in columns))
 
     def _fetch(self, statement: sa.Select[Any]) -> list[dict[str, Scalar]]:
-        with self._engine.connect() as connection:
-            rows = connection.execute(statement).mappings()
-            return [{name: _scalar(value) for name, value in row.items()} for row in rows]
+        text = statement.compile(dialect=PGDialect_psycopg2(), compile_kwargs={"render_postcompile": True})
+        return [
+            {name: _scalar(value) for name, value in row.items()} for row in self._session.rows(str(text), text.params)
+        ]
 
 
 def condition(column: Column, name: str, value: object) -> Condition:

@@ -1,0 +1,197 @@
+"""report(): exactly once, in order, all or nothing."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+import pytest
+from database import FILETYPES, Receipt, checksum, raw, submit
+
+from facade.errors import RefusedError, RegistryError
+from facade.registry.connection import Session
+from facade.registry.face import Registry
+from facade.registry.runs import encode
+from facade.states import State
+
+pytest_plugins = ["database"]
+TABLES = (
+    "task task_event pfw_exec desfile image file_location opm_used opm_was_derived_from receipt quantum pfw_job".split()
+)
+
+
+def contents(registry: Registry) -> dict[str, list[tuple[object, ...]]]:
+    return {table: sorted(registry.run_sql(f"select t.* from {table} t").rows, key=repr) for table in TABLES}
+
+
+def scalar(registry: Registry, sql: str) -> object:
+    return registry.run_sql(sql).rows[0][0]
+
+
+def test_a_job_told_whole_leaves_states_files_metadata_and_edges(registry: Registry) -> None:
+    registry.ingest("raws", FILETYPES, [raw("raw1.fits", visit=901, ccd=1)])
+    ids = submit(registry)
+    receipt = Receipt(ids).started().quantum(1, used=["raw1.fits", "unknown.fits"]).quantum(2).ended()
+    assert registry.report(receipt.id, receipt.lines) == len(receipt.lines)
+    assert registry.job_states(ids.attempt_id) == {1: State.SUCCEEDED}
+    assert registry.quantum_states(ids.attempt_id) == {1: State.SUCCEEDED, 2: State.SUCCEEDED}
+    assert registry.attempt(ids.attempt_id).state is State.RUNNING
+    assert scalar(registry, "select state from task where kind = 'block'") == "running"
+    (row,) = registry.query_files("calexp", {"ccd": 1})
+    assert row == {
+        "filename": "calexp-1.fits",
+        "compression": "",
+        "filetype": "calexp",
+        "filesize": 13,
+        "checksum": checksum("calexp-1.fits"),
+        "path": "MMG/red",
+        "visit": 901,
+        "ccd": 1,
+        "seeing": None,
+    }
+    assert scalar(registry, "select count(*) from opm_used") == 1
+    assert scalar(registry, "select log from pfw_wrapper where wrapnum = 1") == "detect-1.log"
+    assert (
+        scalar(registry, "select kind from desfile join task t on t.id = wgb_task_id where filename like 'calexp-1%'")
+        == "exec"
+    )
+    assert (
+        scalar(registry, "select kind from desfile join task t on t.id = wgb_task_id where filename = 'detect-1.log'")
+        == "quantum"
+    )
+
+
+def test_replay_changes_nothing(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    receipt = Receipt(submit(registry)).started().quantum(1).failed(2).ended("failed")
+    registry.report(receipt.id, receipt.lines)
+    before = contents(registry)
+    registry.report(receipt.id, receipt.lines)
+    registry.report(receipt.id, receipt.lines[4:7] + receipt.lines[2:9])
+    assert contents(registry) == before
+
+
+def test_batches_out_of_order_and_doubled_end_as_told_in_order(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    receipt = Receipt(submit(registry)).started().quantum(1).quantum(2).ended()
+    first, second = receipt.lines[:6], receipt.lines[6:]
+    assert registry.report(receipt.id, second) == 0
+    assert registry.report(receipt.id, first) == 6
+    assert registry.report(receipt.id, second[3:]) == 6
+    assert registry.report(receipt.id, second + first + second) == len(receipt.lines)
+    assert scalar(registry, "select count(*) from task_event where state = 'succeeded'") == 3
+
+
+def test_another_checksum_is_refused_and_nothing_of_the_call_stays(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    one, two = submit(registry), submit(registry)
+    told = Receipt(one).started().quantum(1)
+    registry.report(told.id, told.lines)
+    before = contents(registry)
+    clash = Receipt(two).started().quantum(1, content="other")
+    with pytest.raises(
+        RefusedError, match=r"file calexp-1.fits is already registered with other content, made by task \d+"
+    ):
+        registry.report(clash.id, clash.lines)
+    assert contents(registry) == before
+
+
+def test_the_same_content_from_another_attempt_is_no_clash(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    for ids in (submit(registry), submit(registry)):
+        lines = [line for line in Receipt(ids).started().quantum(1).lines if line["kind"] != "stored"]
+        registry.report(Receipt(ids).id, lines)
+    assert scalar(registry, "select count(*) from desfile") == 2
+
+
+def test_a_rerun_may_make_its_own_file_anew_until_the_quantum_has_succeeded(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    ids = submit(registry)
+    died = Receipt(ids).started().quantum(1, content="first")
+    registry.report(died.id, died.lines[:7])  # the outputs are told, but the job dies before it stores them
+    again = Receipt(ids, run=2).started().quantum(1, content="second").ended()
+    registry.report(again.id, again.lines)
+    found = registry.lookup([("calexp-1.fits", "")])[("calexp-1.fits", "")]
+    assert (found["checksum"], found["path"]) == (checksum("second"), "MMG/red")
+    third = Receipt(ids, run=3).started().quantum(1, content="third")
+    with pytest.raises(RefusedError):
+        registry.report(third.id, third.lines)
+
+
+def test_a_late_line_of_an_earlier_run_does_not_move_a_task_back(registry: Registry) -> None:
+    ids = submit(registry)
+    lost, again = Receipt(ids).started().failed(1).ended("failed"), Receipt(ids, run=2).started().failed(1)
+    registry.report(lost.id, lost.lines[:3])
+    registry.report(again.id, again.lines[:3])
+    registry.report(lost.id, lost.lines)
+    assert registry.quantum_states(ids.attempt_id)[1] is State.RUNNING
+    assert registry.job_states(ids.attempt_id)[1] is State.RUNNING
+
+
+def test_a_failure_is_told_with_class_step_message_and_tail(registry: Registry) -> None:
+    ids = submit(registry, quanta=3, jobs=2)
+    receipt = Receipt(ids).started().failed(1, "exit code 3 \udcff").ended("failed")
+    registry.report(receipt.id, receipt.lines)
+    (failure,) = registry.overview(ids.attempt_id).failures
+    assert (failure.failure_class, failure.step, failure.exit_code) == ("exec-failed", "exec", 3)
+    assert (failure.message, failure.tail, failure.keys, failure.host) == (
+        "exit code 3 ?",
+        "oh\ufffdno",
+        {"ccd": 1},
+        "node1",
+    )
+
+
+def test_an_unknown_task_and_an_unknown_table_are_named(registry: Registry) -> None:
+    ids = submit(registry)
+    receipt = Receipt(ids).started().quantum(1)
+    with pytest.raises(RegistryError, match="there is no metadata table image"):
+        registry.report(receipt.id, receipt.lines)
+    receipt.lines[0]["job"] = 999999
+    with pytest.raises(RegistryError, match="no job has task 999999"):
+        registry.report(receipt.id, receipt.lines)
+
+
+def test_not_a_number_arrives_as_such(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    receipt = Receipt(submit(registry)).started().quantum(1)
+    next(line for line in receipt.lines if line["kind"] == "outputs")["files"][0]["metadata"]["seeing"] = float("nan")
+    registry.report(receipt.id, receipt.lines)
+    assert scalar(registry, "select seeing::text from image") == "NaN"
+
+
+def test_jobs_that_report_at_once_do_not_stop_each_other(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    ids = submit(registry, quanta=40, jobs=8)
+    receipts = [Receipt(ids, jobnum=n).started() for n in ids.jobs]
+    for index, wrapnum in enumerate(ids.quanta):
+        receipts[index % 8].quantum(wrapnum)
+
+    def tell(receipt: Receipt) -> int:
+        with Registry.open(registry.address) as own:
+            return sum(own.report(receipt.id, receipt.lines[n : n + 5]) for n in range(0, len(receipt.lines), 5))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(tell, receipts))
+    assert set(registry.quantum_states(ids.attempt_id).values()) == {State.SUCCEEDED}
+
+
+def test_a_quantum_costs_the_server_a_few_milliseconds(registry: Registry, capsys: pytest.CaptureFixture[str]) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    ids = submit(registry, quanta=100)
+    receipt = Receipt(ids).started()
+    session = Session(registry.address, options="-c synchronous_commit=off")
+    session.rows("select report(%s, %s)", (receipt.id, f"[{encode(receipt.lines[0])}]"))
+    spent = []
+    for wrapnum in ids.quanta:
+        told = len(receipt.lines)
+        receipt.quantum(wrapnum)
+        text = "[" + ",".join(map(encode, receipt.lines[told:])) + "]"
+        start = time.perf_counter()
+        session.rows("select report(%s, %s)", (receipt.id, text))
+        spent.append(time.perf_counter() - start)
+    session.close()
+    with capsys.disabled():
+        print(f"\nreport(): first {spent[0] * 1e3:.1f} ms, median {median(spent) * 1e3:.2f} ms a quantum")
+    assert median(spent) < 0.02
