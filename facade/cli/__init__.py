@@ -1,0 +1,119 @@
+"""The command line: the only place that prints or chooses an exit code. One module per group of verbs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from facade import __version__
+from facade.errors import BAD_INPUT, FAILED, INTERRUPTED, FacadeError
+
+VERBS = {
+    "check": "campaigns",
+    "plan": "campaigns",
+    "submit": "running",
+    "resume": "running",
+    "engine": "running",
+    "stat": "watching",
+    "ingest": "files",
+    "query": "files",
+    "tag": "asking",
+    "untag": "asking",
+    "sql": "asking",
+    "provenance": "asking",
+    "job": "jobs",
+    "db": "database",
+}
+HIDDEN = frozenset({"engine"})
+
+
+class Verbs(click.Group):
+    """The verbs, each imported only when it is asked for: ``facade stat`` does not pay for the planner."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which an operator meets them."""
+        return [verb for verb in VERBS if verb not in HIDDEN]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a verb."""
+        if cmd_name not in VERBS:
+            return None
+        found = getattr(import_module(f"facade.cli.{VERBS[cmd_name]}"), cmd_name.replace("-", "_"))
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one was perhaps meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from facade.wcl import did_you_mean
+
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            if hint and hint not in error.message:
+                error.message = f"{error.message} {hint}"
+            raise
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="facade")
+def facade() -> None:
+    """Batch production for sky surveys: campaigns in WCL, jobs on HTCondor, files and provenance in PostgreSQL.
+
+    \b
+    facade check CAMPAIGN      is it right?            facade submit CAMPAIGN --wait    run it
+    facade stat                where is everything?    facade provenance FILE           where did it come from?
+    """
+
+
+def run_command(words: Sequence[str]) -> int:
+    """Run one command line and return its exit code; an operator's mistake never shows a traceback."""
+    try:
+        code = facade.main(args=list(words), prog_name="facade", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except FacadeError as error:
+        _say(str(error))
+        return error.exit_code
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT if isinstance(error, click.UsageError) else error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _crash(error)
+
+
+def _say(text: str) -> None:
+    prefix = "" if "error: " in text.partition("\n")[0] else "facade: "
+    click.echo(prefix + text, err=True)
+
+
+def _crash(error: Exception) -> int:
+    """A fault of facade itself: a short word to the operator, the traceback into a file for whoever mends it."""
+    if os.environ.get("FACADE_DEBUG"):
+        traceback.print_exception(error)
+        return FAILED
+    path = Path.cwd() / f"facade-crash-{os.getpid()}.txt"
+    try:
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        where = f"the details are in {path}"
+    except OSError:
+        where = "set FACADE_DEBUG=1 to see the details"
+    _say(f"a fault in facade itself: {type(error).__name__}: {error}\n  {where}")
+    return FAILED

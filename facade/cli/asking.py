@@ -1,0 +1,107 @@
+"""Asking the registry: ``facade sql``, ``facade provenance``; and keeping: ``facade tag``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.tree import Tree
+
+from facade.cli import output
+from facade.cli.context import operator, registry, talk
+from facade.errors import DONE, InputError
+from facade.run import find
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]…")
+@click.option("-c", "text", help="SQL of your own; it can only read.")
+@click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout.")
+@click.option("--csv", "as_csv", is_flag=True, help="Rows as CSV on stdout.")
+def sql(name: str | None, parameters: tuple[str, ...], text: str | None, as_json: bool, as_csv: bool) -> int:
+    """Answer a named question, or one of your own (-c). Without either: list the named ones."""
+    if text is not None and name is not None:
+        raise InputError("give a NAME or -c SQL, not both")
+    with registry() as opened:
+        if text is not None:
+            found = opened.run_sql(text)
+        elif name is not None:
+            found = opened.run_named(name, _parameters(parameters))
+        else:
+            rows = output.table("name", "answers")
+            for query, description in opened.named_queries().items():
+                rows.add_row(query, description)
+            output.show(rows)
+            return DONE
+    output.answer(found, as_csv=as_csv, as_json=as_json)
+    return DONE
+
+
+def _parameters(words: Sequence[str]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"'{word}' is not key=value")
+        result[key] = int(value) if value.isdigit() else value
+    return result
+
+
+@click.command()
+@click.argument("file")
+@click.option("--up", "direction", flag_value="up", default="up", help="What it was made from (default).")
+@click.option("--down", "direction", flag_value="down", help="What was made from it.")
+@click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout.")
+def provenance(file: str, direction: str, as_json: bool) -> int:
+    """Show where FILE came from (--up) or what became of it (--down), however many steps away."""
+    name = file.rpartition("/")[2]
+    with registry() as opened:
+        rows = opened.ancestors(name) if direction == "up" else opened.descendants(name)
+    if as_json:
+        output.plain_json(rows)
+        return DONE
+    made_from = "made from" if direction == "up" else "went into"
+    head = next(row for row in rows if row["depth"] == 0)
+    tree = Tree(_entry(head), highlight=False)
+    deepest = max(row["depth"] for row in rows)
+    for depth in range(1, deepest + 1):
+        here = [row for row in rows if row["depth"] == depth]
+        branch = tree.add(f"[bold]{depth} step{'s' if depth > 1 else ''} away[/bold]: {len(here)} files")
+        for row in here:
+            branch.add(_entry(row))
+    output.show(tree)
+    talk(f"{name}: {made_from} {len(rows) - 1} files, up to {deepest} steps away")
+    return DONE
+
+
+def _entry(row: dict[str, Any]) -> str:
+    made = f"by {row['exec'] or row['module']}" if row.get("exec") or row.get("module") else "ingested"
+    attempt = f" in {row['attempt']}" if row.get("attempt") else ""
+    name = f"{row['filename']}{row.get('compression') or ''}"
+    return f"{name} [bright_black]{row['filetype']}, {made}{attempt}[/bright_black]"
+
+
+@click.command()
+@click.argument("attempt")
+@click.argument("tag_name", metavar="TAG")
+def tag(attempt: str, tag_name: str) -> int:
+    """Put TAG on ATTEMPT, so that its files can be asked for by tag."""
+    with registry() as opened:
+        found = find(opened, attempt)
+        opened.tag(found.id, tag_name, operator())
+    talk(f"{found.name} is tagged {tag_name}")
+    return DONE
+
+
+@click.command()
+@click.argument("attempt")
+@click.argument("tag_name", metavar="TAG")
+def untag(attempt: str, tag_name: str) -> int:
+    """Take TAG off ATTEMPT."""
+    with registry() as opened:
+        found = find(opened, attempt)
+        there = opened.untag(found.id, tag_name)
+    talk(f"{found.name} {'is no longer' if there else 'was not'} tagged {tag_name}")
+    return DONE

@@ -1,0 +1,79 @@
+"""What most verbs need: the site, the registry behind it, and how to talk."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import click
+
+from facade.registry import Address, Registry
+from facade.site import Site
+
+
+@cache
+def site() -> Site:
+    """Return the site of this process."""
+    return Site.here()
+
+
+def address(*, start: bool = True) -> Address:
+    """Return where the database is; the embedded server is started if it has to be.
+
+    Raises:
+        RegistryError: the server does not start, or (``start=False``) does not run.
+    """
+    here = site()
+    if here.database:
+        return _external(here)
+    from facade.registry.embedded import Embedded
+
+    server = Embedded(here.home)
+    if start:
+        if not server.status().running:
+            talk(f"starting the database in {here.home / 'db'}")
+        server.start()
+    return server.address()
+
+
+def _external(here: Site) -> Address:
+    import os
+
+    handed_on = Address.received(os.environ)
+    if handed_on is not None and handed_on.url == here.database and os.environ.get("PGPASSFILE"):
+        return handed_on
+    assert here.database is not None
+    return Address.parse(here.database, here.home)
+
+
+@contextmanager
+def registry() -> Iterator[Registry]:
+    """Open the registry with its tables up to date."""
+    here = site()
+    if here.archive_root.is_relative_to(here.home):
+        # facade's own; an archive elsewhere may be a mount that is down, and must not be made as an empty folder
+        here.archive_root.mkdir(parents=True, exist_ok=True)
+    with Registry.open(address()) as opened:
+        opened.upgrade()
+        yield opened
+
+
+def operator() -> str:
+    """Return the login name of whoever is typing."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def talk(text: str) -> None:
+    """Say something to a person: stderr, so that stdout holds data only."""
+    click.echo(text, err=True)
+
+
+def interactive() -> bool:
+    """Tell whether a person is looking."""
+    return sys.stderr.isatty()

@@ -1,0 +1,71 @@
+"""``facade db``: the database behind the registry."""
+
+from __future__ import annotations
+
+import click
+
+from facade.cli.context import address, site, talk
+from facade.errors import DONE, FAILED, InputError
+from facade.registry import Registry
+from facade.registry.embedded import Embedded
+
+
+@click.group()
+def db() -> None:
+    """Start, stop and look after the database."""
+
+
+def _embedded() -> Embedded:
+    here = site()
+    if here.database:
+        raise InputError("this site uses a database of its own", remedy="start and stop it where it lives")
+    return Embedded(here.home)
+
+
+@db.command()
+def start() -> int:
+    """Start the embedded server (done by itself when needed) and bring its tables up to date."""
+    url = _embedded().start()
+    with Registry.open(address(start=False)) as opened:
+        opened.upgrade()
+    talk(f"running: {url}")
+    return DONE
+
+
+@db.command()
+def stop() -> int:
+    """Stop the embedded server."""
+    talk("stopped" if _embedded().stop() else "was not running")
+    return DONE
+
+
+@db.command()
+def status() -> int:
+    """Tell whether the database answers, and its version. Exit 1 if it does not."""
+    here = site()
+    if not here.database:
+        state = Embedded(here.home).status()
+        if not state.running:
+            talk("the embedded server does not run; any facade command starts it")
+            return FAILED
+    where = address(start=False)
+    with Registry.open(where) as opened:
+        version = opened.run_sql("select version() as version").dicts()[0]["version"]
+    click.echo(f"{where.place}: {str(version).partition(' on ')[0]}")
+    return DONE
+
+
+@db.command()
+def upgrade() -> int:
+    """Bring the tables to this facade's version."""
+    with Registry.open(address()) as opened:
+        talk(f"tables are at version {opened.upgrade()}")
+    return DONE
+
+
+@db.command()
+def url() -> int:
+    """Print the URL of the database (without password) for psql: psql "$(facade db url)"."""
+    where = address()
+    click.echo(where.url + (f"?passfile={where.passfile}" if where.passfile else ""))
+    return DONE

@@ -1,0 +1,69 @@
+"""``facade ingest`` and ``facade query``: inputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.progress import Progress
+
+from facade import ingest as ingesting
+from facade import plugins
+from facade.cli import output
+from facade.cli.context import interactive, registry, site, talk
+from facade.errors import DONE, InputError
+from facade.inputs import ask
+
+
+@click.command()
+@click.option("--filetype", required=True, help="What the files are (filetype_metadata of the site or --definitions).")
+@click.option(
+    "--set", "settings", multiple=True, metavar="COLUMN=VALUE", help="A metadata or table column for all files."
+)
+@click.option("--definitions", type=click.Path(path_type=Path), help="WCL file that defines the filetype.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
+def ingest(filetype: str, settings: tuple[str, ...], definitions: Path | None, files: tuple[Path, ...]) -> int:
+    """Copy files into the archive and register them with their metadata; all of them or none."""
+    values = {}
+    for setting in settings:
+        column, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: not column=value")
+        values[column.strip().lower()] = value.strip()
+    document = site().load(definitions) if definitions else None
+    with (
+        registry() as opened,
+        Progress(console=output.console(err=True), transient=True, disable=not interactive()) as bars,
+    ):
+        task = bars.add_task("copying", total=len(files))
+        done = ingesting.ingest(
+            opened, site(), filetype.lower(), files, settings=values, definitions=document,
+            progress=lambda path: bars.update(task, advance=1),
+        )  # fmt: skip
+    present = f", {done.present} registered already" if done.present else ""
+    talk(f"{done.new} {filetype} file{'' if done.new == 1 else 's'} registered{present}")
+    return DONE
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--json", "as_json", is_flag=True, help="Data on stdout.")
+@click.argument("name")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def query(name: str, arguments: tuple[str, ...], as_json: bool) -> int:
+    """Run query code NAME with ARGUMENTS, exactly as a campaign would, and show its lines."""
+    if name not in plugins.names("query"):
+        raise InputError(f"no query code is called '{name}'", remedy=f"there are: {', '.join(plugins.names('query'))}")
+    with registry() as opened:
+        lines = ask(name, arguments, opened.rows)
+    if as_json:
+        output.plain_json([line.get("", line) for line in lines])
+        return DONE
+    rows = [{(f"{nick}.{k}" if nick else k): v for nick, row in line.items() for k, v in row.items()} for line in lines]
+    hidden = {"checksum", "desfile_id"}
+    columns = [c for c in dict.fromkeys(k for row in rows for k in row) if c not in hidden]
+    shown = output.table(*columns)
+    for row in rows:
+        shown.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns])
+    output.show(shown)
+    talk(f"{len(rows)} line{'' if len(rows) == 1 else 's'}")
+    return DONE

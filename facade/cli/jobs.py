@@ -1,0 +1,27 @@
+"""``facade job``: one job, anywhere. (``facade job run CAPSULE`` itself takes the short way in ``facade.__main__``.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def job() -> None:
+    """Run one job by hand."""
+
+
+@job.command("run")
+@click.argument("capsule", type=click.Path(path_type=Path))
+@click.option("--workdir", type=click.Path(path_type=Path), help="Where the job directory is made.")
+def run(capsule: Path, workdir: Path | None) -> int:
+    """Run the job in CAPSULE. What happens goes to the receipt beside it and, if FACADE_DB is set, to the registry.
+
+    Exit codes: 0 every quantum succeeded, 1 a program failed, 75 something around it failed and trying again may help.
+    """
+    from facade.job.reporting import reporting
+    from facade.job.runner import run_job
+
+    with reporting() as reporter:
+        return run_job(capsule, workdir=workdir, reporter=reporter)

@@ -1,0 +1,221 @@
+"""``facade submit`` and ``facade resume``: run a campaign; and the two verbs that engines call."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.live import Live
+
+from facade.cli import output
+from facade.cli.campaigns import SET
+from facade.cli.context import address, interactive, operator, registry, site, talk
+from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError, RefusedError
+from facade.plan import Plan
+from facade.registry import Registry
+from facade.registry.values import Attempt
+from facade.run import alive, detach, find, settle, start
+from facade.stat import report
+from facade.states import State
+from facade.submit import load_campaign, make_plan, missing_programs, read_plan, register
+
+POLL = 0.5
+"""Seconds between two looks at the registry while somebody watches; a look at HTCondor's queue costs more."""
+POLL_QUEUE = 2.0
+
+ENGINE = click.option("--engine", type=click.Choice(["local", "htcondor"]), help="Who runs it (default: the site's).")
+WORKERS = click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes of the local engine.")
+WAIT = click.option("--wait", is_flag=True, help="Stay until all is over; exit 1 if something failed.")
+
+
+@click.command()
+@click.argument("campaign", metavar="CAMPAIGN|PLAN", type=click.Path(path_type=Path))
+@SET
+@ENGINE
+@WORKERS
+@WAIT
+@click.option("--dry-run", is_flag=True, help="Show what would run; change nothing.")
+def submit(
+    campaign: Path, settings: tuple[str, ...], engine: str | None, workers: int | None, wait: bool, dry_run: bool
+) -> int:
+    """Find the inputs of CAMPAIGN, plan it, register an attempt and run it.
+
+    Exit codes: 0 done (without --wait: under way), 1 something failed, 2 the campaign is wrong, 3 inputs are missing.
+    """
+    here = site()
+    chosen = engine or here.engine
+    made = read_plan(campaign)
+    if made is not None and settings:
+        raise InputError("--set cannot change a plan", remedy="plan the campaign again with --set")
+    loaded = load_campaign(here, campaign, settings) if made is None else None
+    for warning in loaded.warnings if loaded is not None else ():
+        talk(str(warning))
+    with registry() as opened:
+        if made is None:
+            assert loaded is not None
+            made = make_plan(opened, loaded)
+        if dry_run:
+            output.plan(made)
+            return DONE
+        _check_programs(made, chosen)
+        if not made.quanta:
+            talk("nothing to do: the plan has no quanta")
+            return DONE
+        attempt = register(opened, here, made, operator=operator(), engine=chosen)
+        talk(f"{attempt.name}: {len(made.quanta)} quanta in {len(made.jobs)} jobs, engine {chosen}")
+        return _carry_out(opened, attempt, chosen, workers, wait)
+
+
+def _check_programs(made: Plan, engine: str) -> None:
+    missing = missing_programs(made, site()) if engine == "local" else []
+    if missing:
+        raise InputError(
+            f"not on the path of jobs: {', '.join(missing)}",
+            remedy="install them, or set 'path' in the campaign's <job_environment>",
+        )
+
+
+@click.command()
+@click.argument("attempt")
+@ENGINE
+@WORKERS
+@WAIT
+def resume(attempt: str, engine: str | None, workers: int | None, wait: bool) -> int:
+    """Go on with ATTEMPT: what succeeded stays, what failed or never ran is run."""
+    with registry() as opened:
+        found = find(opened, attempt)
+        if found.state is State.SUCCEEDED:
+            talk(f"{found.name}: nothing to do, everything succeeded")
+            return DONE
+        settled = settle(opened, found)
+        if settled.state is State.SUCCEEDED:
+            talk(f"{found.name}: nothing to do, everything succeeded")
+            return DONE
+        holder = alive(settled)
+        if holder:
+            raise RefusedError(
+                f"{found.name} is being carried out by {holder}", remedy=f"facade stat {found.name} --watch"
+            )
+        return _carry_out(opened, settled, engine or settled.engine or site().engine, workers, wait)
+
+
+def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | None, wait: bool) -> int:
+    width = workers or site().workers
+    if engine == "htcondor":
+        start(opened, site(), attempt, address(), engine=engine, workers=width, stop=threading.Event())
+        return (
+            _follow(opened, attempt, lambda: alive(_again(opened, attempt)) is None, POLL_QUEUE)
+            if wait
+            else _bye(attempt)
+        )
+    if not wait:
+        opened.set_engine(attempt.id, "local", "")
+        detach(site(), attempt, width, address().environment())
+        return _bye(attempt)
+    return _run_here(opened, attempt, width)
+
+
+def _bye(attempt: Attempt) -> int:
+    talk(f"running; see it with: facade stat {attempt.name} --watch")
+    return DONE
+
+
+def _again(opened: Registry, attempt: Attempt) -> Attempt:
+    return opened.attempt(attempt.id) or attempt
+
+
+def _run_here(opened: Registry, attempt: Attempt, workers: int) -> int:
+    """Run the local engine in a thread of this process and show how far it is."""
+    stop = threading.Event()
+    trouble: list[BaseException] = []
+    where = address()
+
+    def engine() -> None:
+        try:
+            with Registry.open(where) as own:
+                start(own, site(), attempt, where, engine="local", workers=workers, stop=stop)
+        except BaseException as error:  # carried over to the thread that talks
+            trouble.append(error)
+
+    thread = threading.Thread(target=engine, name="facade-engine")
+    interrupted = _on_signals(stop)
+    thread.start()
+    code = _follow(opened, attempt, lambda: not thread.is_alive(), POLL)
+    thread.join()
+    if trouble:
+        raise trouble[0]
+    if interrupted.is_set():
+        talk(f"interrupted; go on with: facade resume {attempt.name}")
+        return INTERRUPTED
+    return code
+
+
+def _on_signals(stop: threading.Event) -> threading.Event:
+    """Make Ctrl-C and SIGTERM stop the engine in an orderly way; the returned event tells that it happened."""
+    happened = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        happened.set()
+        stop.set()
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, handle)
+    return happened
+
+
+def _follow(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: float) -> int:
+    """Show progress until *over*; settle; say how it ended."""
+    console = output.console(err=True)
+    with Live(console=console, refresh_per_second=4, transient=True, auto_refresh=interactive()) as live:
+        while not over():
+            if interactive():
+                live.update(output.report(report_now(opened, attempt)))
+            time.sleep(pause)
+    settled = settle(opened, _again(opened, attempt), engine_gone=True)
+    final = report(opened, settled)
+    console.print(output.report(final))
+    return DONE if settled.state is State.SUCCEEDED else FAILED
+
+
+def report_now(opened: Registry, attempt: Attempt):  # type: ignore[no-untyped-def]
+    """Return the report of an attempt as the registry has it, without settling."""
+    from facade.stat import Report
+
+    return Report(opened.overview(attempt.id), None, ())
+
+
+@click.group(hidden=True)
+def engine() -> None:
+    """What engines call."""
+
+
+@engine.command("run")
+@click.argument("attempt")
+@WORKERS
+def engine_run(attempt: str, workers: int | None) -> int:
+    """Run ATTEMPT with the local engine, without a terminal."""
+    with registry() as opened:
+        found = find(opened, attempt)
+        stop = threading.Event()
+        _on_signals(stop)
+        start(opened, site(), found, address(), engine="local", workers=workers or site().workers, stop=stop)
+        settled = settle(opened, _again(opened, found), engine_gone=True)
+    return DONE if settled.state is State.SUCCEEDED else FAILED
+
+
+@engine.command("finish")
+@click.argument("attempt")
+@click.argument("status", type=int, default=0)
+def engine_finish(attempt: str, status: int) -> int:
+    """Close ATTEMPT after its DAG: the DAG's last node, which keeps the DAG's *status*."""
+    try:
+        with registry() as opened:
+            settle(opened, find(opened, attempt), engine_gone=True)
+    except FacadeError as error:
+        talk(f"{attempt} is not closed yet ({error}); facade stat does it later")
+    return status

@@ -1,0 +1,237 @@
+"""Carrying out a registered attempt through an engine, and settling what it leaves: receipts in, states true."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from facade.engines import local
+from facade.engines.rundir import EngineJob, RunDirectory
+from facade.errors import InputError, RefusedError
+from facade.job import receipt
+from facade.plan import Plan, from_text
+from facade.plan.capsule import Surroundings, Tasks, capsules
+from facade.registry import Address, Registry
+from facade.registry.values import Attempt, Ids
+from facade.site import Site
+from facade.states import FailureClass, State
+
+BATCH = 500
+"""Lines of a receipt sent to the registry in one call."""
+
+
+def tasks(ids: Ids) -> Tasks:
+    """Return the registry's ids in the form that capsules are cut with."""
+    return Tasks(
+        attempt_id=ids.attempt_id, attempt=ids.attempt_task, blocks=ids.blocks, jobs=ids.jobs, quanta=ids.quanta
+    )
+
+
+def job_path(plan: Plan) -> str:
+    """Return the PATH of programs in jobs: the campaign's, else facade's own programs before the submitter's."""
+    own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return plan.environment.get("PATH", own)
+
+
+def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDirectory:
+    """Write the run directory of an attempt: bound plan, capsules and the table that engines read. Safe to repeat."""
+    root = Path(attempt.run_dir)
+    around = Surroundings(
+        name=attempt.name,
+        archive=site.archive,
+        archive_root=str(site.archive_root),
+        environment={"PATH": job_path(plan)},
+    )
+    run = RunDirectory(
+        path=root,
+        name=attempt.name,
+        attempt_id=attempt.id,
+        blocks=tuple(block.name for block in plan.blocks),
+        jobs=tuple(
+            EngineJob(
+                jobnum=job.jobnum,
+                block=job.block,
+                parents=job.parents,
+                capsule=RunDirectory.capsule_path(job.jobnum),
+                label=" ".join(f"{k}={v}" for k, v in job.keys.items()) or plan.blocks[job.block].name,
+            )
+            for job in plan.jobs
+        ),
+    )
+    root.mkdir(parents=True, exist_ok=True)
+    _write(root / "plan.json", plan.text)
+    for jobnum, capsule in capsules(plan, ids, around):
+        path = root / RunDirectory.capsule_path(jobnum)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, json.dumps(capsule, separators=(",", ":"), ensure_ascii=False))
+    run.write()
+    return run
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then rename: a reader sees all of it or none."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def open_run(registry: Registry, site: Site, attempt: Attempt) -> RunDirectory:
+    """Return the run directory of an attempt, made anew from the registry where a dead submission left none."""
+    path = Path(attempt.run_dir)
+    if (path / "run.json").is_file():
+        return RunDirectory.read(path)
+    plan = from_text(registry.plan_body(attempt.plan_id).decode()).bind(attempt.attnum)
+    return materialise(site, attempt, plan, tasks(registry.ids(attempt.id)))
+
+
+def find(registry: Registry, name: str) -> Attempt:
+    """Return the attempt that an operator names, by ``UNIT_rREQpATT`` or id.
+
+    Raises:
+        InputError: there is none.
+    """
+    attempt = registry.attempt(name)
+    if attempt is None:
+        recent = ", ".join(a.name for a in registry.attempts(limit=5))
+        raise InputError(f"there is no attempt '{name}'", remedy=f"the latest: {recent}" if recent else "none was made")
+    return attempt
+
+
+def alive(attempt: Attempt) -> str | None:
+    """Return who carries the attempt out now (host and process, or cluster), or None if nobody does."""
+    path = Path(attempt.run_dir)
+    if not (path / "run.json").is_file():
+        return None
+    if attempt.engine == "htcondor":
+        from facade.engines import htcondor  # sites without HTCondor never load it
+
+        if not attempt.engine_job:
+            return None
+        status = htcondor.status(attempt.engine_job)
+        return f"HTCondor cluster {attempt.engine_job}" if status.alive else None
+    return local.running(RunDirectory.read(path))
+
+
+def read_receipts(registry: Registry, run: RunDirectory, jobnums: Iterable[int]) -> int:
+    """Tell the registry what the receipts of these jobs say (again: no change); return the number of lines."""
+    shards = {
+        path: {p.name for p in path.iterdir()}
+        for path in {(run.path / _capsule(n)).parent for n in jobnums}
+        if path.is_dir()
+    }
+    count = 0
+    for jobnum in jobnums:
+        capsule = run.path / _capsule(jobnum)
+        if not any(name.startswith(f"{capsule.stem}.receipt.") for name in shards.get(capsule.parent, ())):
+            continue
+        for path in receipt.files(capsule.parent, capsule.stem):
+            lines = list(receipt.read(path))
+            for start in range(0, len(lines), BATCH):
+                registry.report(lines[0]["receipt"], lines[start : start + BATCH])
+            count += len(lines)
+    return count
+
+
+def _capsule(jobnum: int) -> str:
+    return RunDirectory.capsule_path(jobnum)
+
+
+def settle(registry: Registry, attempt: Attempt, *, engine_gone: bool | None = None) -> Attempt:
+    """Make the registry true: read outstanding receipts; if nobody carries the attempt out, close what was left open.
+
+    Returns the attempt as it is now. A finished attempt is left alone.
+    """
+    path = Path(attempt.run_dir)
+    if attempt.state.final or not (path / "run.json").is_file():
+        return attempt
+    run = RunDirectory.read(path)
+    gone = engine_gone if engine_gone is not None else alive(attempt) is None
+    states = registry.job_states(attempt.id)
+    read_receipts(registry, run, [n for n, state in states.items() if state is not State.SUCCEEDED])
+    if gone:
+        _close(registry, attempt)
+    return registry.attempt(attempt.id) or attempt
+
+
+def _close(registry: Registry, attempt: Attempt) -> None:
+    """Nobody carries the attempt out any more: what was under way is lost, what waits for it is blocked."""
+    ids = registry.ids(attempt.id)
+    states = registry.job_states(attempt.id)
+    lost = {ids.jobs[n]: (FailureClass.LOST.value, "ended without a word") for n, s in states.items() if s.active}
+    if lost:
+        registry.fail_jobs(lost, State.LOST)
+        states = registry.job_states(attempt.id)
+    if all(state is State.SUCCEEDED for state in states.values()):
+        registry.finish(attempt.id, State.SUCCEEDED)
+    elif any(state in (State.FAILED, State.LOST, State.REMOVED) for state in states.values()):
+        _block_waiting(registry, ids)
+        registry.finish(attempt.id, State.FAILED)
+    elif any(state is not State.PLANNED for state in states.values()):
+        registry.finish(attempt.id, State.FAILED)
+
+
+def _block_waiting(registry: Registry, ids: Ids) -> None:
+    """Mark as blocked every job and quantum that has not been started."""
+    jobs = [ids.jobs[n] for n, state in registry.job_states(ids.attempt_id).items() if state is State.PLANNED]
+    quanta = [ids.quanta[n] for n, state in registry.quantum_states(ids.attempt_id).items() if state is State.PLANNED]
+    registry.mark([*jobs, *quanta], State.BLOCKED, "something it needs did not succeed")
+
+
+def start(
+    registry: Registry,
+    site: Site,
+    attempt: Attempt,
+    address: Address,
+    *,
+    engine: str,
+    workers: int,
+    stop: threading.Event,
+    on_event: Callable[[local.JobEvent], None] = lambda event: None,
+) -> bool:
+    """Carry out what is not done yet. The local engine returns when all is over (True: everything succeeded);
+    HTCondor returns at once (True), and goes on by itself.
+
+    Raises:
+        RefusedError: somebody carries the attempt out already.
+    """
+    holder = alive(attempt)
+    if holder:
+        raise RefusedError(
+            f"attempt {attempt.name} is being carried out by {holder}", remedy=f"facade stat {attempt.name}"
+        )
+    run = open_run(registry, site, attempt)
+    states = registry.job_states(attempt.id)
+    read_receipts(registry, run, [n for n, state in states.items() if state is not State.SUCCEEDED])
+    done = frozenset(n for n, state in registry.job_states(attempt.id).items() if state is State.SUCCEEDED)
+    environment = {**site.passing(), **address.environment()}
+    if engine == "htcondor":
+        from facade.engines import htcondor
+
+        finish = [sys.executable, "-m", "facade", "engine", "finish", attempt.name]
+        cluster = htcondor.submit(run, done=done, environment=environment, finish_argv=finish)
+        registry.set_engine(attempt.id, "htcondor", cluster)
+        return True
+    registry.set_engine(attempt.id, "local", str(os.getpid()))
+    return local.run(run, workers=workers, done=done, environment=environment, on_event=on_event, stop=stop)
+
+
+def detach(site: Site, attempt: Attempt, workers: int, environment: Mapping[str, str]) -> int:
+    """Start the local engine in a process of its own that outlives this one; return its process id."""
+    import subprocess
+
+    log = Path(attempt.run_dir) / "engine.log"
+    with log.open("ab") as out:
+        argv = [sys.executable, "-m", "facade", "engine", "run", attempt.name, "-j", str(workers)]
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
+    return process.pid

@@ -1,0 +1,113 @@
+"""Where this site keeps things: `$FACADE_HOME`, the archive, run directories, the database's URL.
+
+Settings come, weakest first, from what is built in, the site file (WCL: ``$FACADE_SITE``, else
+``$FACADE_HOME/site.wcl``) and the environment (``FACADE_DB``). Knows places only; opens nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from facade.errors import InputError
+from facade.wcl import Document, load, loads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """The places and habits of one site. ``database`` is a URL, or None for the server that facade keeps itself."""
+
+    home: Path
+    database: str | None
+    archive: str
+    archive_root: Path
+    runs: Path
+    workers: int
+    engine: str
+    include_path: tuple[Path, ...]
+    document: Document
+
+    @classmethod
+    def here(cls, environ: Mapping[str, str] | None = None) -> Site:
+        """Return the site that the environment names.
+
+        Raises:
+            InputError, CampaignError: the site file cannot be read.
+        """
+        environ = os.environ if environ is None else environ
+        home = Path(environ.get("FACADE_HOME") or _default_home()).expanduser().absolute()
+        document = _site_file(environ, home)
+        root = document.root
+        archive = root.text("home_archive", "home")
+        group = root.path(f"archive.{archive}.root")
+        place = str(group) if group is not None else str(home / "archive")
+        return cls(
+            home=home,
+            database=environ.get("FACADE_DB") or root.text("database") or None,
+            archive=archive,
+            archive_root=_under(home, place),
+            runs=_under(home, root.text("runs", "runs")),
+            workers=_workers(root.text("workers")),
+            engine=root.text("engine", "local"),
+            include_path=(*_folders(root.text("include_path"), home), _installed_wcl()),
+            document=document,
+        )
+
+    def load(self, path: Path | str) -> Document:
+        """Read a WCL file with this site's include path. Raises InputError or CampaignError."""
+        return load(path, include_path=self.include_path, environ=dict(os.environ))
+
+    @property
+    def filetypes(self) -> Path:
+        """The WCL file that defines the filetypes known without a campaign (site key ``filetypes``)."""
+        value = self.document.root.text("filetypes", "hsc/filetypes.wcl")
+        for folder in (self.home, *self.include_path):
+            if (folder / value).is_file():
+                return folder / value
+        raise InputError(
+            f"the filetype definitions '{value}' are not there", remedy="mend 'filetypes' in the site file"
+        )
+
+    def passing(self) -> dict[str, str]:
+        """Return the environment by which a job finds this site again; never a secret."""
+        result = {"FACADE_HOME": str(self.home)}
+        if site := os.environ.get("FACADE_SITE"):
+            result["FACADE_SITE"] = str(Path(site).absolute())
+        return result
+
+
+def _default_home() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("facade", appauthor=False))
+
+
+def _site_file(environ: Mapping[str, str], home: Path) -> Document:
+    named = environ.get("FACADE_SITE")
+    path = Path(named) if named else home / "site.wcl"
+    if named or path.is_file():
+        return load(path, environ=environ)
+    return loads("", "<no site file>")
+
+
+def _under(home: Path, text: str) -> Path:
+    return home / Path(text).expanduser()
+
+
+def _folders(text: str, home: Path) -> list[Path]:
+    return [_under(home, part.strip()) for part in text.split(",") if part.strip()]
+
+
+def _installed_wcl() -> Path:
+    return Path(str(files("facade_wcl")))
+
+
+def _workers(text: str) -> int:
+    if not text:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not text.isdigit() or int(text) < 1:
+        raise InputError(f"'workers = {text}' in the site file is not a number from 1")
+    return int(text)

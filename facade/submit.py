@@ -1,0 +1,140 @@
+"""From a campaign file to a registered attempt with its run directory. What runs it is `facade.run`'s business.
+
+The order is the guarantee: rows in the registry first, in one transaction, then the run directory, then the engine. A
+submission that dies in between leaves an attempt that ``facade resume`` carries on with.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from facade import plugins
+from facade.campaign import Campaign, read
+from facade.errors import CampaignError, Fault, InputError
+from facade.inputs import planned, set_values
+from facade.plan import Plan, from_text
+from facade.registry import Registry
+from facade.registry.values import Attempt
+from facade.registry.values import FileType as RecordedType
+from facade.run import job_path, materialise, tasks
+from facade.site import Site
+from facade.wcl import Value
+
+
+def load_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Campaign:
+    """Read and check a campaign; *settings* are ``key=value`` and win over everything.
+
+    Raises:
+        CampaignError: with every fault found.
+        InputError: the file cannot be read, or a setting is malformed.
+    """
+    document = site.load(path)
+    set_values(document, settings)
+    campaign = read(document)
+    faults = _unknown_wrappers(campaign)
+    if faults:
+        raise CampaignError(faults)
+    return campaign
+
+
+def _unknown_wrappers(campaign: Campaign) -> list[Fault]:
+    installed = plugins.names("wrapper")
+    faults = []
+    for module in campaign.modules:
+        value = module.section.value("wrappername")
+        if isinstance(value, Value) and value.text not in installed:
+            remedy = f"installed wrappers: {', '.join(installed)}"
+            faults.append(campaign.document.fault(f"no wrapper is called '{value.text}'", value, remedy=remedy))
+    return faults
+
+
+def make_plan(registry: Registry, campaign: Campaign) -> Plan:
+    """Run the campaign's queries and plan it; changes nothing.
+
+    Raises:
+        CampaignError, MissingInputError: see `facade.plan.plan`.
+    """
+    return planned(campaign, registry.rows, registry.lookup)
+
+
+def missing_programs(plan: Plan, site: Site) -> list[str]:
+    """Return the programs of *plan* that are not on the path of jobs on this host, each with its modules."""
+    path = job_path(plan)
+    wanted: dict[str, list[str]] = {}
+    for quantum in plan.quanta:
+        for one in quantum.execs:
+            modules = wanted.setdefault(one.argv[0], [])
+            if quantum.module not in modules:
+                modules.append(quantum.module)
+    return [f"{name} (module {', '.join(m)})" for name, m in wanted.items() if not shutil.which(name, path=path)]
+
+
+def read_plan(path: Path) -> Plan | None:
+    """Return the plan in *path*, or None if the file does not look like a plan."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'not text'}") from None
+    return from_text(text) if text.startswith("{") else None
+
+
+def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engine: str) -> Attempt:
+    """Make an attempt of *plan*: number, rows, run directory.
+
+    Raises:
+        RefusedError: the attempt number that the campaign asks for is taken.
+    """
+    wanted = plan.identity.get("attnum")
+    registry.ensure_metadata_tables(_definitions(plan))
+    registry.set_archive(site.archive, str(site.archive_root))
+    identity = {key: value for key, value in plan.identity.items() if key != "attnum"}
+    with registry.submission(
+        identity, uuid.uuid4(), operator, int(str(wanted)) if wanted is not None else None
+    ) as submission:
+        bound = plan.bind(submission.attnum)
+        run_dir = site.runs / submission.name
+        ids = submission.register(
+            plan_id=plan.plan_id,
+            plan_body=plan.text.encode(),
+            run_dir=str(run_dir),
+            engine=engine,
+            archive_path=bound.archive_path,
+            blocks=[{"name": b.name, "modules": b.modules} for b in bound.blocks],
+            jobs=[{"jobnum": j.jobnum, "block": j.block, "keys": j.keys, "quanta": len(j.quanta)} for j in bound.jobs],
+            quanta=[
+                {
+                    "wrapnum": q.wrapnum,
+                    "module": q.module,
+                    "wrapper": bound.wrappers[q.module],
+                    "jobnum": bound.job_of[q.wrapnum],
+                    "keys": q.keys,
+                }
+                for q in bound.quanta
+            ],
+            queries=[
+                {
+                    "modname": q.module,
+                    "dataname": q.dataset,
+                    "program": q.program,
+                    "version": q.version,
+                    "arguments": q.arguments,
+                    "row_count": q.rows,
+                }
+                for q in bound.queries
+            ],
+        )
+    attempt = registry.attempt(ids.attempt_id)
+    assert attempt is not None
+    materialise(site, attempt, bound, tasks(ids))
+    return attempt
+
+
+def _definitions(plan: Plan) -> Mapping[str, RecordedType]:
+    return {
+        name: RecordedType(metadata_table=definition["metadata_table"], columns=definition["columns"])
+        for name, definition in plan.filetypes.items()
+        if definition["metadata_table"]
+    }

@@ -1,0 +1,1 @@
+"""WCL texts that come with facade: filetypes, patterns and modules for HSC, and the demo campaign. Data, no code."""
