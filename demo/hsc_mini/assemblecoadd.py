@@ -1,6 +1,6 @@
 """``assembleCoadd``: the clipped, weighted mean of the warps of one patch and filter.
 
-Reads deepCoadd_tempExp (one per ``--selectId``); writes deepCoadd.
+Reads deepCoadd_skyMap and deepCoadd_tempExp (one per ``--selectId``); writes deepCoadd.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from hsc_mini.arrays import Array
 from hsc_mini.exposure import COADD_ZERO_POINT, NO_DATA, SATURATED, Exposure
 from hsc_mini.faults import InputFault
 from hsc_mini.fitsfile import Value
+from hsc_mini.geometry import Patch, SkyMap
 from hsc_mini.task import ImageConfig, Job, program
 
 
@@ -26,7 +27,8 @@ class AssembleCoaddConfig(ImageConfig):
 def assemble_coadd(job: Job, config: AssembleCoaddConfig) -> None:
     """Make the coadd of one patch and filter from the warps selected."""
     visits = sorted({int(selected["visit"]) for selected in job.selected})
-    warps = [read_checked(job, visit) for visit in visits]
+    patch = SkyMap.load(job.find("deepCoadd_skyMap")).patch(int(job.data_id["tract"]), job.text("patch"))
+    warps = [read_checked(job, visit, patch) for visit in visits]
     images = np.array([np.where(usable(warp), warp.image, np.nan) for warp in warps])
     variances = np.array([np.where(usable(warp), warp.variance, np.nan) for warp in warps])
     weights = np.array([1 / warp.header.number("MEDVAR") for warp in warps])
@@ -42,19 +44,21 @@ def assemble_coadd(job: Job, config: AssembleCoaddConfig) -> None:
     cards: dict[str, Value] = {
         "TRACT": int(job.data_id["tract"]), "PATCH": job.text("patch"), "FILTER": job.text("filter"),
         "ZP": COADD_ZERO_POINT, "NWARP": len(warps), "VISITS": ",".join(map(str, visits)), "NCLIP": clipped,
-        "DEPTHMED": float(np.median(depth)), "SEEING": seeing, "BORDER": first.header.integer("BORDER"),
+        "DEPTHMED": float(np.median(depth)), "SEEING": seeing, "BORDER": patch.border,
     }  # fmt: skip
     planes = (("NIMAGE", depth, first.wcs.cards()),)
     coadd.write(job.place("deepCoadd"), cards, compression=config.compression, extra=planes)
     job.quality(nwarp=len(warps), nclip=clipped, depthmed=float(np.median(depth)))
 
 
-def read_checked(job: Job, visit: int) -> Exposure:
-    """Return the warp of a visit, which must be of this patch and filter."""
+def read_checked(job: Job, visit: int, patch: Patch) -> Exposure:
+    """Return the warp of a visit, which must be of this patch, in its pixels, and filter."""
     warp = Exposure.read(job.find("deepCoadd_tempExp", visit=visit))
     for key, value in (("PATCH", job.text("patch")), ("FILTER", job.text("filter")), ("VISIT", str(visit))):
         if warp.header.text(key) != value:
             raise InputFault(f"{warp.header.source}: {key} is {warp.header.text(key)}, not {value}")
+    if warp.image.shape != (patch.side, patch.side) or not np.allclose(warp.wcs.crpix, patch.wcs.crpix):
+        raise InputFault(f"{warp.header.source} is not on the pixels of patch {patch.name} of this sky map")
     return warp
 
 

@@ -126,8 +126,10 @@ class SkyMap:
         """Return the names of all patches: ``0,0 0,1 ...``."""
         return [f"{column},{row}" for column in range(self.columns) for row in range(self.rows)]
 
-    def patch(self, name: str) -> Patch:
-        """Return one patch by name."""
+    def patch(self, tract: int, name: str) -> Patch:
+        """Return one patch of the tract by name."""
+        if tract != self.tract:
+            raise InputFault(f"the sky map has tract {self.tract} only, not {tract}")
         if name not in self.names():
             raise InputFault(f"tract {self.tract} has no patch {name}")
         column, row = (int(part) for part in name.split(","))

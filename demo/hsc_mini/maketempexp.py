@@ -36,9 +36,7 @@ def make_coadd_temp_exp(job: Job, config: MakeCoaddTempExpConfig) -> None:
         raise UsageFault(f"one warp is of one visit, not of {sorted(visits)}")
     visit = visits.pop()
     skymap = SkyMap.load(job.find("deepCoadd_skyMap"))
-    if job.data_id["tract"] != skymap.tract:
-        raise InputFault(f"the sky map has tract {skymap.tract} only")
-    patch = skymap.patch(job.text("patch"))
+    patch = skymap.patch(int(job.data_id["tract"]), job.text("patch"))
     exposures = [read_checked(job, int(selected["visit"]), int(selected["ccd"])) for selected in job.selected]
     warp, covered = combine(exposures, patch, KERNELS[config.warpKernel])
     write_warp(job, config, warp, patch, exposures, covered, visit=int(visit))

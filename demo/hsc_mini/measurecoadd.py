@@ -1,6 +1,6 @@
 """``measureCoaddSources``: measure the merged objects of a patch in one filter.
 
-Reads deepCoadd_calexp, deepCoadd_mergeDet (and ref_cat with ``-c doMatchSources=True``); writes deepCoadd_meas.
+Reads deepCoadd_calexp, deepCoadd_mergeDet, ref_cat (not with ``-c doMatchSources=False``); writes deepCoadd_meas.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class MeasureCoaddSourcesConfig(Config):
     """``apertureRadius`` in arcsec; ``doMatchSources`` compares with the reference catalogue, which must be there."""
 
     apertureRadius: float = 2.0
-    doMatchSources: bool = False
+    doMatchSources: bool = True
 
 
 def measure_coadd_sources(job: Job, config: MeasureCoaddSourcesConfig) -> None:

@@ -176,7 +176,7 @@ def list_overlaps(skymap: SkyMap, visit: Visit, ccd: int, wcs: Tan, shape: tuple
     """Return a line for every patch that the ccd really covers a part of."""
     lines = []
     for name in skymap.names():
-        patch = skymap.patch(name)
+        patch = skymap.patch(skymap.tract, name)
         if covered_pixels(patch.wcs, patch.side, wcs, shape) >= FEWEST_PIXELS:
             lines.append(f"{skymap.tract} {name} {visit.number} {ccd} {visit.conditions.band}")
     return lines

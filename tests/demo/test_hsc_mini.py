@@ -14,7 +14,7 @@ import tarfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -149,7 +149,7 @@ def patch_commands(data: Path, patch: str, io: Sequence[str]) -> Iterator[list[l
     yield [["assembleCoadd", *one[band], *chosen[band]] for band in BANDS]
     yield [["detectCoaddSources", *one[band]] for band in BANDS]
     yield [["mergeCoaddDetections", *both]]
-    yield [["measureCoaddSources", *one[band], "-c", "doMatchSources=True"] for band in BANDS]
+    yield [["measureCoaddSources", *one[band]] for band in BANDS]
     yield [["mergeCoaddMeasurements", *both]]
     yield [["forcedPhotCoadd", *one[band]] for band in BANDS]
 
@@ -216,7 +216,7 @@ def test_raws_say_that_they_are_simulated_and_agree_on_their_date(data: Path) ->
 
 
 def test_the_quadratic_pixel_map_agrees_with_exact_trigonometry(data: Path) -> None:
-    patch = SkyMap.load(data / "skymap-sim59.json").patch(PATCH)
+    patch = SkyMap.load(data / "skymap-sim59.json").patch(0, PATCH)
     turned = np.array([[-1.0, 0.02], [0.02, 1.0]]) * 0.336 / 3600
     source = Tan((320.31, -0.395), (250.0, 260.0), turned)
     x, y = pixel_map(patch.wcs, patch.side, source)
@@ -347,6 +347,26 @@ def test_a_raw_of_another_ccd_is_3(repo: Path) -> None:
 def test_too_few_matches_are_a_science_failure(repo: Path) -> None:
     done = process(repo, "-c", "minMatches=500")
     assert (done.code, "astrometry: only" in done.log) == (4, True)
+
+
+def test_measuring_without_the_reference_catalogue_must_be_asked_for(campaign: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "repo"
+    shutil.copytree(campaign, copy, symlinks=True, ignore=shutil.ignore_patterns("ref_cats"))
+    measure = ("measureCoaddSources", *IO, "--id", "tract=0", f"patch={PATCH}", "filter=HSC-I")
+    done = run(*measure, cwd=tmp_path)
+    assert (done.code, "no ref_cat for" in done.log) == (3, True)
+    assert run(*measure, "-c", "doMatchSources=False", cwd=tmp_path).code == 0
+
+
+def test_a_warp_of_another_sky_map_is_3(campaign: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "repo"
+    shutil.copytree(campaign, copy, symlinks=True)
+    skymap = SkyMap.load(copy / "deepCoadd/skyMap.json")
+    (copy / "deepCoadd/skyMap.json").unlink()
+    (copy / "deepCoadd/skyMap.json").write_text(replace(skymap, patch_pixels=200).dumps())
+    identity = ("--id", "tract=0", f"patch={PATCH}", "filter=HSC-I", "--selectId", "visit=903986")
+    done = run("assembleCoadd", *IO, *identity, cwd=tmp_path)
+    assert (done.code, "not on the pixels of patch 0,1" in done.log) == (3, True)
 
 
 def test_fail_code_stops_a_program_before_its_work(repo: Path) -> None:
