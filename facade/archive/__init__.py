@@ -6,6 +6,7 @@ is an upload under a temporary name, `Sent.commit` the move to the final one.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Protocol
 
@@ -46,8 +47,10 @@ class Archive(Protocol):
             RefusedError: *target* exists with other content.
         """
 
-    def send(self, source: Path, target: str, checksum: str | None) -> Sent:
+    def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> Sent:
         """Copy the local *source* next to archive file *target*, verified; `Sent.commit` makes it visible.
+
+        A *target* that holds one of the *stale* contents is left over from a run that never succeeded; it is replaced.
 
         Raises:
             TransferError: what arrived is not what was sent, or the archive cannot be reached.

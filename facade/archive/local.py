@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +29,7 @@ class SentLocally:
     target: Path
     content: Content
     durable: bool
+    stale: Container[Content] = ()
 
     def commit(self) -> None:
         """Give the copy its name; raises RefusedError if another file has it."""
@@ -39,7 +40,9 @@ class SentLocally:
             try:
                 _link_or_rename(self.part, self.target)
             except FileExistsError:
-                _must_hold(self.target, self.content)
+                if not _is_stale(self.target, self.content, self.stale):
+                    return
+                os.replace(self.part, self.target)
             finally:
                 self.part.unlink(missing_ok=True)
             if self.durable:
@@ -62,9 +65,9 @@ class LocalArchive:
         """Copy archive file *source* to *target*, verified."""
         return stage_in(self._path(source), target, size, checksum)
 
-    def send(self, source: Path, target: str, checksum: str | None) -> SentLocally:
-        """Copy *source* next to archive file *target*, verified and on disk."""
-        return send(source, self._path(target), checksum)
+    def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> SentLocally:
+        """Copy *source* next to archive file *target*, verified and on disk; a *stale* file there is replaced."""
+        return send(source, self._path(target), checksum, stale=stale)
 
     def store(self, source: Path, target: str, checksum: str | None) -> Content:
         """Copy *source* to archive file *target*, verified and on disk."""
@@ -104,17 +107,27 @@ def store(source: Path, target: Path, checksum: str | None) -> Content:
     return sent.content
 
 
-def send(source: Path, target: Path, checksum: str | None) -> SentLocally:
+def send(source: Path, target: Path, checksum: str | None, *, stale: Container[Content] = ()) -> SentLocally:
     """Copy *source* into the folder of *target*, synced and read back, without naming it yet.
+
+    A *target* with one of the *stale* contents counts as absent; committing replaces it.
 
     Raises:
         TransferError: the copy could not be made, is short, or differs.
         RefusedError: *target* exists with other content.
     """
-    return _copy(source, target, None, checksum, durable=True)
+    return _copy(source, target, None, checksum, durable=True, stale=stale)
 
 
-def _copy(source: Path, target: Path, size: int | None, checksum: str | None, *, durable: bool) -> SentLocally:
+def _copy(
+    source: Path,
+    target: Path,
+    size: int | None,
+    checksum: str | None,
+    *,
+    durable: bool,
+    stale: Container[Content] = (),
+) -> SentLocally:
     """Return a verified copy of *source*; without *durable* it may be lost in a crash, as job directories may."""
     with _reported(source, target):
         if not stat.S_ISREG(source.stat().st_mode):
@@ -122,8 +135,8 @@ def _copy(source: Path, target: Path, size: int | None, checksum: str | None, *,
         if os.path.lexists(target):
             wanted = content_of(source)
             _check(source, target, wanted, size, checksum)
-            _must_hold(target, wanted)
-            return SentLocally(None, target, wanted, durable)
+            if not _is_stale(target, wanted, stale):
+                return SentLocally(None, target, wanted, durable)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _part(target)
         try:
@@ -135,7 +148,7 @@ def _copy(source: Path, target: Path, size: int | None, checksum: str | None, *,
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        return SentLocally(part, target, copy, durable)
+        return SentLocally(part, target, copy, durable, stale)
 
 
 def _part(target: Path) -> Path:
@@ -161,6 +174,18 @@ def _check(source: Path, target: Path, found: Content, size: int | None, checksu
         f"copy of {source} to {target} is not what it should be: "
         f"expected {expected}; source has {content_of(source)}; copy has {found}"
     )
+
+
+def _is_stale(target: Path, content: Content, stale: Container[Content]) -> bool:
+    """Tell whether *target* may be replaced by *content*; False if it holds that already.
+
+    Raises:
+        RefusedError: it may not, and holds something else.
+    """
+    if target.is_file() and not target.is_symlink() and (found := content_of(target)) != content and found in stale:
+        return True
+    _must_hold(target, content)
+    return False
 
 
 def _must_hold(target: Path, content: Content) -> None:

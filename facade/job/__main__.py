@@ -1,20 +1,28 @@
-"""Run one job: ``python -m facade.job CAPSULE [WORKDIR]``, without the command line."""
+"""Run one job: ``python -m facade.job CAPSULE [--workdir DIR]``, without the cost of the command line."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
+from facade.errors import BAD_INPUT
 from facade.job.reporting import reporting
 from facade.job.runner import run_job
 
+USAGE = "usage: facade job run CAPSULE [--workdir DIR]"
 
-def main() -> int:
-    """Run the capsule that the command line names; return the exit code."""
-    if len(sys.argv) not in (2, 3):
-        sys.exit("usage: python -m facade.job CAPSULE [WORKDIR]")
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the capsule that *arguments* name; return the exit code."""
+    match list(arguments):
+        case [capsule] | [capsule, "--workdir", _] | ["--workdir", _, capsule]:
+            workdir = None if len(arguments) == 1 else arguments[list(arguments).index("--workdir") + 1]
+        case _:
+            print(USAGE, file=sys.stderr)
+            return BAD_INPUT
     with reporting() as reporter:
-        return run_job(sys.argv[1], workdir=sys.argv[2] if len(sys.argv) == 3 else None, reporter=reporter)
+        return run_job(capsule, workdir=workdir, reporter=reporter)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(sys.argv[1:]))

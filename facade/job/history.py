@@ -23,30 +23,41 @@ class Made:
     archive_path: str | None
 
 
-def done(paths: Iterable[Path]) -> dict[int, dict[Name, Made]]:
-    """Return the quanta that ended ``succeeded`` according to receipts (oldest first), each with its files."""
-    found: dict[int, dict[Name, Made]] = {}
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the earlier runs of one job left behind."""
+
+    done: Mapping[int, Mapping[Name, Made]]
+    """Quanta that succeeded, each with the files it made."""
+    abandoned: Mapping[int, frozenset[Content]]
+    """What the other quanta recorded as outputs; they may make those files anew."""
+    directories: tuple[Path, ...]
+    """Job directories, newest first; they may be gone."""
+
+
+def read(paths: Iterable[Path]) -> History:
+    """Return what the receipts of one job (oldest first) tell."""
+    done: dict[int, dict[Name, Made]] = {}
+    recorded: dict[int, set[Content]] = {}
+    directories: list[Path] = []
     for path in paths:
         contents: dict[int, dict[Name, Content]] = {}
         places: dict[int, dict[Name, str]] = {}
         for line in receipt.read(path):
             quantum = line.get("quantum", 0)
-            if line["kind"] == "outputs":
-                contents.setdefault(quantum, {}).update(
-                    {(f["filename"], f["compression"]): Content(f["size"], f["checksum"]) for f in line["files"]}
-                )
+            if line["kind"] == "job-started":
+                directories += [Path(line["directory"])] if line.get("directory") else []
+            elif line["kind"] == "outputs":
+                files = {(f["filename"], f["compression"]): Content(f["size"], f["checksum"]) for f in line["files"]}
+                contents.setdefault(quantum, {}).update(files)
+                recorded.setdefault(quantum, set()).update(files.values())
             elif line["kind"] == "stored":
                 places.setdefault(quantum, {}).update({(name, suffix): at for name, suffix, at in line["files"]})
             elif line["kind"] == "quantum-ended" and line["state"] == "succeeded":
                 at = places.get(quantum, {})
-                found[quantum] = {n: Made(c, at.get(n)) for n, c in contents.get(quantum, {}).items()}
-    return found
-
-
-def directories(paths: Iterable[Path]) -> list[Path]:
-    """Return the job directories of earlier runs, newest first; they may be gone."""
-    starts = (line for path in paths for line in receipt.read(path) if line["kind"] == "job-started")
-    return [Path(line["directory"]) for line in starts if line.get("directory")][::-1]
+                done[quantum] = {name: Made(c, at.get(name)) for name, c in contents.get(quantum, {}).items()}
+    abandoned = {quantum: frozenset(contents) for quantum, contents in recorded.items() if quantum not in done}
+    return History(done, abandoned, tuple(reversed(directories)))
 
 
 class Checksums:
@@ -95,5 +106,5 @@ class Checksums:
         thousand = self._folder.parent / f"{jobnum // 1000:03d}"
         for folder in (self._folder, thousand):
             if folder.is_dir() and (paths := receipt.files(folder, f"j{jobnum:06d}")):
-                return {name: made for files in done(paths).values() for name, made in files.items()}
+                return {name: made for files in read(paths).done.values() for name, made in files.items()}
         return {}

@@ -32,6 +32,8 @@ class Job:
     stager: Stager
     stop: execute.Stop
     env: Mapping[str, str]
+    abandoned: Mapping[int, frozenset[Content]]
+    """What earlier runs of quanta that never succeeded recorded as outputs; it may be replaced."""
     write: Callable[..., None]
     """Append lines to the receipt and tell the registry."""
     versions: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -161,7 +163,8 @@ class QuantumRun:
         if entry.archive_path is None:
             return []
         target = f"{entry.archive_path}/{full(entry.name)}".lstrip("/")
-        return [(entry, self._job.archive.send(entry.file, target, entry.content.checksum))]
+        stale = self._job.abandoned.get(self._quantum.task_id, frozenset())
+        return [(entry, self._job.archive.send(entry.file, target, entry.content.checksum, stale=stale))]
 
     def _commit(self, sent: Sequence[tuple[Entry, Sent]]) -> dict[str, Any]:
         """Give the copies their names, the log's first; return the ``stored`` line, written even if one fails."""

@@ -84,8 +84,7 @@ class JobRunner:
         self._checksums = Checksums(capsule, expected)
         self._stop = execute.Stop(grace)
         earlier = receipt.files(capsule.path.parent, capsule.path.stem)
-        self._done = history.done(earlier)
-        self._kept = history.directories(earlier)
+        self._history = history.read(earlier)
         self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.path.stem)
         self._directory = _unused(workspace / f"{capsule.attempt}_{capsule.path.stem}_t{self._receipt.run:02d}")
 
@@ -93,7 +92,7 @@ class JobRunner:
         """Run what is left to run; return the exit code."""
         with self._stop.listening():
             self._write(self._started())
-            todo = [quantum for quantum in self._capsule.quanta if quantum.task_id not in self._done]
+            todo = [quantum for quantum in self._capsule.quanta if quantum.task_id not in self._history.done]
             failures = self._run_all(todo) if todo else []
             if self._stop.signum and not failures:
                 failures.append(failure_of(execute.Stopped(self._stop.signum), "upstream"))
@@ -139,14 +138,15 @@ class JobRunner:
 
     def _job(self) -> Job:
         self._directory.mkdir(parents=True)
-        resumed: dict[Name, Made] = {name: made for files in self._done.values() for name, made in files.items()}
+        done = self._history.done
+        resumed: dict[Name, Made] = {name: made for files in done.values() for name, made in files.items()}
         stager = Stager(
             self._directory,
             self._archive,
             self._checksums,
             jobnum=self._capsule.jobnum,
             resumed=resumed,
-            kept=self._kept,
+            kept=self._history.directories,
             check=self._stop.check,
         )
         return Job(
@@ -155,6 +155,7 @@ class JobRunner:
             directory=self._directory,
             archive=self._archive,
             stager=stager,
+            abandoned=self._history.abandoned,
             stop=self._stop,
             env=execute.environment(self._capsule.environment),
             write=self._write,

@@ -96,6 +96,20 @@ def test_of_two_writers_of_one_name_the_second_is_refused(tmp_path: Path, source
     assert content_of(tmp_path / "home/c.bin").checksum == SUM
 
 
+def test_a_stale_file_is_replaced_only_by_committing(tmp_path: Path, source: Path) -> None:
+    target = tmp_path / "home/c.bin"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    sent = local.send(source, target, SUM, stale={content_of(target)})
+    assert target.read_bytes() == b"old"
+    sent.commit()
+    assert content_of(target).checksum == SUM
+    target.write_bytes(b"newer")
+    with pytest.raises(RefusedError):
+        local.send(source, target, SUM, stale={Content(3, "0")})
+    assert [p.name for p in target.parent.iterdir()] == ["c.bin"]
+
+
 def test_what_was_sent_and_discarded_is_gone(tmp_path: Path, source: Path) -> None:
     sent = local.send(source, tmp_path / "home/c.bin", SUM)
     assert not (tmp_path / "home/c.bin").exists()

@@ -187,6 +187,23 @@ def test_resume_runs_only_what_is_missing(house: House) -> None:
     assert house.kinds(3) == ["job-started", "job-ended"]
 
 
+def test_a_retry_replaces_what_a_run_that_never_succeeded_left_in_the_archive(house: House) -> None:
+    house.add(
+        house.python("import os; open('out/a.txt', 'w').write(os.urandom(8).hex())"), outputs=[house.output("a.txt")]
+    )
+    assert house.run() == 0
+    path = house.jobs / "j000007.receipt.01.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: house.kinds().index("stored")]))  # killed between recording and reporting
+    first = (house.archive / "red/a.txt").read_text()
+    assert house.run() == 0
+    assert (house.archive / "red/a.txt").read_text() != first
+    assert house.ended(2)[41]["state"] == "succeeded"
+    path.unlink()
+    (house.jobs / "j000007.receipt.02.jsonl").unlink()
+    assert house.run() == 1  # nothing tells that the file is ours
+
+
 def test_resume_verifies_what_it_takes_from_the_archive(house: House) -> None:
     chain(house, "raise SystemExit(1)")
     house.run()
