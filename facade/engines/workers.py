@@ -1,7 +1,7 @@
 """Worker processes of the local engine: one process runs job after job, asked and answered by pipes.
 
-The protocol is that of `facade.job.worker`: a JSON line per job in, a JSON line with its exit code out, end at EOF. No
-pipe end reaches another worker (Python's pipes are close-on-exec), so that a worker sees EOF the moment the engine dies.
+The protocol is that of `facade.job.worker`: a JSON line per job in, a JSON line with its exit code out, end at EOF.
+No pipe end reaches another worker (Python's pipes are close-on-exec): it sees EOF the moment the engine dies.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Worker:
             self._requests.write(request.encode())
 
     def receive(self) -> list[int] | None:
-        """Return the exit codes that have arrived, or None if the worker is dead (or talks nonsense: then it is now)."""
+        """Return the exit codes that have arrived; None if the worker is dead (if it talks nonsense, it is now)."""
         data = os.read(self.fileno(), 65536)
         if not data:
             return None

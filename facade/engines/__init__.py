@@ -1,0 +1,33 @@
+"""Engines run a plan: ``local`` on this machine, ``htcondor`` through DAGMan. Same run directory in, same meaning out.
+
+Both take a `RunDirectory`, the jobs that are done already and the environment of jobs; ``running`` tells for any run
+who is at it. Engines know nothing of the registry: what a job did stands in its receipt.
+"""
+
+from facade.engines.rundir import EngineJob, RunDirectory
+
+NAMES = ("local", "htcondor")
+"""What ``--engine`` may say."""
+
+
+def running(engine: str, run_dir: RunDirectory) -> str | None:
+    """Tell who runs this run by *engine*, or None if nobody does.
+
+    Raises:
+        InputError: there is no such engine.
+        FacadeError: HTCondor cannot be asked.
+    """
+    if engine == "local":
+        from facade.engines import local
+
+        return local.running(run_dir)
+    if engine == "htcondor":
+        from facade.engines import htcondor
+
+        return htcondor.running(run_dir)
+    from facade.errors import InputError
+
+    raise InputError(f"there is no engine '{engine}'", remedy=f"one of: {', '.join(NAMES)}")
+
+
+__all__ = ["NAMES", "EngineJob", "RunDirectory", "running"]

@@ -1,0 +1,263 @@
+"""A run as DAGMan's text. Values in, lines out; who writes and submits them is `facade.engines.htcondor`'s business.
+
+One inline submit description serves every job; a node adds its capsule, number and label. What is tried again stands in
+that description and not in RETRY: DAGMan's UNLESS-EXIT spares one exit code, and a job has three that must never be
+tried again (1 a payload failed, 2 bad capsule, 4 another process runs it). So ``on_exit_hold`` keeps a job in the
+queue that ended with 75 (transfer, registry, lost) or by a signal, and ``periodic_release`` starts it again after a
+while. The bound counts ``NumJobCompletions``, which an eviction does not touch: lost machines cost no try.
+
+Jobs find capsule, archive and receipts by path: the run directory must be the same on every host. Hence
+``should_transfer_files = NO``; IF_NEEDED would quietly transfer, and break, where FILESYSTEM_DOMAINs differ. No
+``log``: DAGMan gives all nodes its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+
+from facade.engines.rundir import EngineJob, RunDirectory
+from facade.errors import InputError, RefusedError
+
+FOLDER, FILE = "dag", "facade.dag"
+"""The DAG is RUN/dag/facade.dag. Run by hand: ``cd RUN/dag && condor_submit_dag facade.dag``."""
+
+NODE_STATUS, JOBSTATE_LOG = "node_status", "jobstate.log"
+COMMAND = ("-P", "-m", "facade.job")
+"""What a node runs before the name of its capsule: ``facade job run`` without the cost of the command line."""
+
+RETRY = 75
+STATUS_SECONDS = 60
+WIDTH = 500
+"""Node names on a line of edges."""
+
+_NODE = re.compile(r"j(\d{6,})")
+_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|(ACCESS|PRIVATE|API)_?KEY", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_LABEL = re.compile(r"[^\w .,:=/+-]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What jobs ask for and how often they are tried again.
+
+    *memory* and *disk* in MB, *backoff* in seconds (once, twice, three times as long …), *commands* are further submit
+    commands of the site (``requirements``, ``accounting_group`` …), *max_idle* and *max_jobs* DAGMan's throttles.
+    """
+
+    cpus: int = 1
+    memory: int = 1024
+    disk: int = 1024
+    retries: int = 2
+    backoff: int = 60
+    max_idle: int | None = None
+    max_jobs: int | None = None
+    commands: Mapping[str, str] = field(default_factory=dict)
+
+
+def node_name(jobnum: int) -> str:
+    """Return the name of a job's node.
+
+    >>> node_name(7)
+    'j000007'
+    """
+    return f"j{jobnum:06}"
+
+
+def jobnum_of(node: str) -> int | None:
+    """Return the number of the job that a node runs; None for a barrier or the final node.
+
+    >>> jobnum_of("j000007"), jobnum_of("barrier_1")
+    (7, None)
+    """
+    match = _NODE.fullmatch(node)
+    return int(match[1]) if match else None
+
+
+def lines(
+    run: RunDirectory,
+    *,
+    done: Collection[int],
+    environment: Mapping[str, str],
+    python: str,
+    finish_argv: Sequence[str],
+    options: Options,
+) -> Iterator[str]:
+    """Yield the lines of the DAG of *run*; jobs in *done* are marked so and not run again.
+
+    *python* runs the jobs, *finish_argv* is run once at the end, whatever happened. *environment* is readable by
+    everybody who can see the run directory or the queue.
+
+    Raises:
+        InputError, RefusedError: something cannot be written down for HTCondor, or must not be.
+    """
+    _refuse_secrets(environment)
+    yield f"# {_LABEL.sub('_', run.name)}: {len(run.jobs)} jobs, {len(done)} of them done"
+    yield f"SET_JOB_ATTR facade_run = {_string(str(run.path))}"
+    yield f"SET_JOB_ATTR facade_attempt = {_string(run.name)}"
+    yield f"NODE_STATUS_FILE {NODE_STATUS} {STATUS_SECONDS}"
+    yield f"JOBSTATE_LOG {JOBSTATE_LOG}"
+    yield from _described("job", _job(run, environment, python, options))
+    yield from _described("finish", _finish(run, environment, finish_argv))
+    yield from _graph(run, frozenset(done))
+    yield "FINAL finish finish"
+    # a final node that succeeds would make a failed DAG successful; test(1) costs no interpreter
+    yield "SCRIPT POST finish /usr/bin/test $DAG_STATUS = 0 -a $RETURN = 0"
+
+
+def _graph(run: RunDirectory, done: frozenset[int]) -> Iterator[str]:
+    blocks = [tuple(jobs) for _, jobs in groupby(sorted(run.jobs, key=_order), key=attrgetter("block"))]
+    for number, jobs in enumerate(blocks):
+        yield f"# block {run.blocks[jobs[0].block]}"
+        yield from _nodes(jobs, done)
+        yield from _edges(jobs)
+        if number:
+            yield from _barrier(f"barrier_{number}", blocks[number - 1], jobs)
+
+
+def _order(job: EngineJob) -> tuple[int, int]:
+    return job.block, job.jobnum
+
+
+def _nodes(jobs: Iterable[EngineJob], done: frozenset[int]) -> Iterator[str]:
+    for job in jobs:
+        node, stem = node_name(job.jobnum), job.capsule.removesuffix(".json")
+        if jobnum_of(node) != job.jobnum or not _PLAIN.fullmatch(stem):
+            raise InputError(f"job {job.jobnum} with capsule {job.capsule!r} cannot be a node of a DAG")
+        yield f"JOB {node} job DONE" if job.jobnum in done else f"JOB {node} job"
+        yield f'VARS {node} capsule="{stem}" jobnum="{job.jobnum}" label="{_LABEL.sub("_", job.label)}"'
+
+
+def _edges(jobs: Iterable[EngineJob]) -> Iterator[str]:
+    """Yield edges inside a block; children with the same parents share a line."""
+    families: dict[tuple[int, ...], list[int]] = {}
+    for job in jobs:
+        if job.parents:
+            families.setdefault(job.parents, []).append(job.jobnum)
+    for parents, children in families.items():
+        yield from _edge(map(node_name, parents), map(node_name, children))
+
+
+def _barrier(name: str, before: Sequence[EngineJob], after: Sequence[EngineJob]) -> Iterator[str]:
+    """Yield a node that does nothing, between the last jobs of one block and the first of the next."""
+    inner = {parent for job in before for parent in job.parents}
+    yield f"JOB {name} job NOOP"
+    yield from _edge((node_name(job.jobnum) for job in before if job.jobnum not in inner), [name])
+    yield from _edge([name], (node_name(job.jobnum) for job in after if not job.parents))
+
+
+def _edge(parents: Iterable[str], children: Iterable[str]) -> Iterator[str]:
+    below = list(_chunks(children))
+    for above in _chunks(parents):
+        yield from (f"PARENT {above} CHILD {names}" for names in below)
+
+
+def _chunks(names: Iterable[str]) -> Iterator[str]:
+    listed = list(names)
+    yield from (" ".join(listed[start : start + WIDTH]) for start in range(0, len(listed), WIDTH))
+
+
+def _job(run: RunDirectory, environment: Mapping[str, str], python: str, options: Options) -> Iterator[tuple[str, str]]:
+    again = f"(ExitBySignal =?= true || ExitCode =?= {RETRY} || (ExitCode > 128) =?= true)"
+    yield "universe", "vanilla"
+    yield "executable", _plain(python)
+    yield "arguments", arguments([*COMMAND, "\0"]).replace("\0", "$(capsule).json")
+    yield "initialdir", _plain(str(run.path))
+    yield "output", "$(capsule).out"
+    yield "error", "$(capsule).err"
+    yield "should_transfer_files", "NO"
+    yield "getenv", "False"
+    yield "environment", quoted_environment(environment)
+    yield "request_cpus", str(options.cpus)
+    yield "request_memory", f"{options.memory} MB"
+    yield "request_disk", f"{options.disk} MB"
+    yield "job_max_vacate_time", "30"
+    yield "leave_in_queue", "False"
+    yield "notification", "never"
+    yield "on_exit_hold", f"{again} && NumJobCompletions <= {options.retries}"
+    yield "on_exit_hold_reason", '"the job or its surroundings broke down; it is tried again after a while"'
+    yield "on_exit_hold_subcode", str(RETRY)
+    waited = f"time() - EnteredCurrentStatus >= {options.backoff} * NumJobCompletions"
+    yield "periodic_release", f"HoldReasonCode =?= 3 && HoldReasonSubCode =?= {RETRY} && {waited}"
+    yield "My.facade_attempt", _string(run.name)
+    yield "My.facade_attempt_id", str(run.attempt_id)
+    yield "My.facade_job", "$(jobnum)"
+    yield "My.facade_label", '"$(label)"'
+    yield from ((name, _plain(value, macros=True)) for name, value in options.commands.items())
+
+
+def _finish(run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str]) -> Iterator[tuple[str, str]]:
+    folder = _plain(f"{run.path}/{FOLDER}")
+    # DAG_STATUS: 0 all well, 2 a node failed, 3 aborted, 4 removed
+    told = quoted_environment({**environment, "FACADE_DAG_STATUS": "\0", "FACADE_DAG_FAILED": "\1"})
+    yield "universe", "local"
+    yield "executable", _plain(argv[0])
+    yield "arguments", arguments(argv[1:])
+    yield "initialdir", _plain(str(run.path))
+    yield "output", f"{folder}/finish.out"
+    yield "error", f"{folder}/finish.err"
+    yield "getenv", "False"
+    yield "environment", told.replace("\0", "$(DAG_STATUS)").replace("\1", "$(FAILED_COUNT)")
+    yield "notification", "never"
+    yield "My.facade_attempt", _string(run.name)
+
+
+def _described(name: str, commands: Iterable[tuple[str, str]]) -> Iterator[str]:
+    yield f"SUBMIT-DESCRIPTION {name} {{"
+    yield from (f"  {key} = {value}" for key, value in commands)
+    yield "}"
+
+
+def arguments(argv: Sequence[str]) -> str:
+    """Return *argv* as HTCondor's new-style arguments.
+
+    >>> print(arguments(["-c", "it's", ""]))
+    "-c 'it''s' ''"
+    """
+    return '"' + _plain(" ".join(_word(word) for word in argv)).replace('"', '""') + '"'
+
+
+def quoted_environment(environment: Mapping[str, str]) -> str:
+    """Return *environment* as HTCondor's new-style environment, sorted by name.
+
+    >>> print(quoted_environment({"B": 'say "x"', "A": "1"}))
+    "A=1 B='say ""x""'"
+    """
+    for name in environment:
+        if not _NAME.fullmatch(name):
+            raise InputError(f"{name!r} is no name of an environment variable")
+    return arguments([f"{name}={environment[name]}" for name in sorted(environment)])
+
+
+def _word(word: str) -> str:
+    """Quote a word if need be; of a variable only the value, which is the same to HTCondor and reads better."""
+    name, equals, value = word.partition("=")
+    if equals and _NAME.fullmatch(name):
+        return f"{name}={_word(value)}" if value else f"{name}="
+    return "'" + word.replace("'", "''") + "'" if not word or re.search(r"[\s'\"]", word) else word
+
+
+def _plain(text: str, *, macros: bool = False) -> str:
+    """Return *text* as the value of a submit command: one line, and nothing in it expanded unless *macros* is set."""
+    if "\n" in text or "\r" in text:
+        raise InputError(f"HTCondor cannot take a line break in {text!r}")
+    return text if macros else text.replace("$", "$(DOLLAR)")
+
+
+def _string(text: str) -> str:
+    """Return *text* as a ClassAd string."""
+    return '"' + _plain(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _refuse_secrets(environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
+            raise RefusedError(
+                f"environment variable {name} looks like a secret, and everybody can read a DAG and the queue",
+                remedy="keep passwords in a file that only you can read (PGPASSFILE), and hand on its name",
+            )

@@ -1,0 +1,247 @@
+"""The HTCondor engine: hands a run to DAGMan, asks the schedd about it, takes it away. The only user of htcondor2.
+
+The bindings are imported inside functions: they take a tenth of a second, and read CONDOR_CONFIG while being imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facade.engines import dag
+from facade.engines.dag import Options
+from facade.engines.rundir import RunDirectory
+from facade.errors import FacadeError, InputError, RefusedError
+
+WRITE_BUFFER = 1 << 20
+_STATUS = {1: "idle", 2: "running", 3: "removed", 4: "completed", 5: "held", 6: "running", 7: "suspended"}
+_PLACES = ("/etc/condor/condor_config", "/usr/local/etc/condor_config", "~condor/condor_config")
+_PROJECTION = [
+    "ClusterId", "JobStatus", "JobUniverse", "HoldReason", "HoldReasonCode", "HoldReasonSubCode",
+    "DAG_NodesTotal", "DAG_NodesDone", "DAG_NodesFailed",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """What the schedd says of a run.
+
+    *alive* is True while DAGMan is in the queue (*dagman*: idle, running, held …; "gone" if it is not); the counts are
+    jobs in the queue; *waiting* are those that broke down and are tried again after a while; *holds*: reason -> jobs.
+    The *nodes* are DAGMan's own account, barriers and final node included, as of its last report.
+    """
+
+    alive: bool
+    dagman: str = "gone"
+    idle: int = 0
+    running: int = 0
+    held: int = 0
+    waiting: int = 0
+    holds: Mapping[str, int] = field(default_factory=dict)
+    nodes_total: int = 0
+    nodes_done: int = 0
+    nodes_failed: int = 0
+
+
+def submit(
+    run_dir: RunDirectory,
+    *,
+    done: Collection[int],
+    environment: Mapping[str, str],
+    finish_argv: Sequence[str],
+    options: Options | None = None,
+) -> str:
+    """Write the DAG of a run and submit it; return the cluster id of its DAGMan.
+
+    What an earlier submission left in RUN/dag moves to RUN/dag.01, .02 …: its rescue files and lock could contradict
+    the jobs that are marked *done* now.
+
+    Raises:
+        RefusedError: a DAGMan is at this run already.
+        FacadeError: no HTCondor here, or it does not take the DAG.
+    """
+    chosen = options or Options()
+    if holder := running(run_dir):
+        raise RefusedError(f"run {run_dir.name} is being run by {holder}", remedy="wait for it, or remove it")
+    text = dag.lines(
+        run_dir, done=done, environment=environment, python=sys.executable, finish_argv=finish_argv, options=chosen
+    )
+    folder = _fresh_folder(run_dir.path)
+    with open(folder / dag.FILE, "w", encoding="utf-8", buffering=WRITE_BUFFER) as stream:
+        stream.writelines(line + "\n" for line in text)
+    wanted: dict[str, int | str] = {"BatchName": run_dir.name}
+    throttles = {"MaxIdle": chosen.max_idle, "MaxJobs": chosen.max_jobs}
+    wanted |= {key: value for key, value in throttles.items() if value is not None}
+    with _translated("submit the DAG"):
+        return str(_schedd().submit(_described(folder, wanted)).cluster())
+
+
+def running(run_dir: RunDirectory) -> str | None:
+    """Tell which DAGMan is at this run (``HTCondor cluster 12``), whoever submitted it; None if there is none."""
+    path = str(run_dir.path).replace("\\", "\\\\").replace('"', '\\"')
+    with _translated("ask for the run"):
+        found = _schedd().query(f'JobUniverse == 7 && facade_run =?= "{path}"', projection=["ClusterId"])
+    return f"HTCondor cluster {found[0]['ClusterId']}" if found else None
+
+
+def status(cluster: str) -> EngineStatus:
+    """Ask the schedd, once, about a DAGMan and its jobs."""
+    number = _cluster(cluster)
+    with _translated("ask for the jobs"):
+        constraint = f"ClusterId == {number} || DAGManJobId =?= {number}"
+        return _status(number, _schedd().query(constraint, projection=_PROJECTION))
+
+
+def remove(cluster: str, reason: str = "removed by facade") -> bool:
+    """Take a DAGMan and all its jobs out of the queue; its final node still runs. Return False if there is none."""
+    import_bindings()
+    import htcondor2
+
+    with _translated("remove the jobs"):
+        result = _schedd().act(htcondor2.JobAction.Remove, f"ClusterId == {_cluster(cluster)}", reason=reason)
+        return int(result.get("TotalSuccess", 0)) > 0
+
+
+def import_bindings() -> None:
+    """Import htcondor2.
+
+    Raises:
+        FacadeError: it is not installed, or there is no configuration for it to read.
+    """
+    # the bindings would set CONDOR_CONFIG=/dev/null for this process and all its children
+    if not os.environ.get("CONDOR_CONFIG") and not any(Path(place).is_file() for place in map(_expanded, _PLACES)):
+        raise FacadeError(
+            "HTCondor is not set up here: CONDOR_CONFIG is not set",
+            remedy="set CONDOR_CONFIG, start a pool (python tools/condor.py start DIR), or use --engine local",
+        )
+    try:
+        import htcondor2
+    except ImportError as error:
+        remedy = "pip install htcondor, or use --engine local"
+        raise FacadeError(f"the Python bindings of HTCondor are not installed: {error}", remedy=remedy) from error
+    if os.environ["CONDOR_CONFIG"] == "/dev/null":
+        raise FacadeError(f"htcondor2 {htcondor2.version()} found no configuration", remedy="set CONDOR_CONFIG")
+
+
+def _expanded(place: str) -> str:
+    return os.path.expanduser(place)
+
+
+def _schedd() -> Any:
+    import_bindings()
+    import htcondor2
+
+    try:
+        return htcondor2.Schedd()
+    except htcondor2.HTCondorException as error:
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> FacadeError:
+    config = os.environ.get("CONDOR_CONFIG", "the default configuration")
+    return FacadeError(
+        f"no schedd can be reached ({config}): {error}",
+        remedy="is HTCondor running? (condor_status -schedd; for a pool of your own: python tools/condor.py start DIR)",
+    )
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Turn what the bindings raise into errors with a remedy."""
+    try:
+        yield
+    except FacadeError:
+        raise
+    except Exception as error:
+        if type(error).__name__ != "HTCondorException":
+            raise
+        if "onnect" in str(error) or "locate" in str(error):
+            raise _unreachable(error) from error
+        raise FacadeError(f"cannot {doing}: {error}", remedy="condor_q and the schedd's log may tell more") from error
+
+
+def _fresh_folder(path: Path) -> Path:
+    folder, number = path / dag.FOLDER, 1
+    if folder.exists():
+        while (earlier := path / f"{dag.FOLDER}.{number:02}").exists():
+            number += 1
+        folder.rename(earlier)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _described(folder: Path, options: Mapping[str, int | str]) -> Any:
+    """Return the submit description of a DAGMan for the DAG in *folder*; HTCondor writes it there by relative paths."""
+    import htcondor2
+
+    if not shutil.which("condor_dagman"):
+        raise FacadeError("condor_dagman is not on PATH", remedy="add the bin directory of HTCondor to PATH")
+    said: list[str] = []
+    try:
+        with contextlib.chdir(folder), _silenced(said):
+            description = htcondor2.Submit.from_dag(dag.FILE, dict(options))
+        description["initialdir"] = str(folder)
+        return description
+    except htcondor2.HTCondorException as error:
+        raise FacadeError(f"{folder / dag.FILE} is not accepted: {error}\n{''.join(said)}".rstrip()) from error
+
+
+@contextlib.contextmanager
+def _silenced(said: list[str]) -> Iterator[None]:
+    """Keep what HTCondor's C++ prints off our stdout and stderr; put it into *said*."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as heard:
+        before = os.dup(1), os.dup(2)
+        try:
+            os.dup2(heard.fileno(), 1)
+            os.dup2(heard.fileno(), 2)
+            yield
+        finally:
+            for number, handle in enumerate(before, 1):
+                os.dup2(handle, number)
+                os.close(handle)
+            heard.seek(0)
+            said.append(heard.read().decode(errors="replace"))
+
+
+def _cluster(cluster: str) -> int:
+    text = cluster.partition(".")[0]
+    if not text.isdigit():
+        raise InputError(f"{cluster!r} is no cluster of HTCondor")
+    return int(text)
+
+
+def _status(cluster: int, ads: Sequence[Mapping[str, Any]]) -> EngineStatus:
+    dagman: Mapping[str, Any] = next((ad for ad in ads if ad["ClusterId"] == cluster), {})
+    counts: Counter[str] = Counter()
+    holds: Counter[str] = Counter()
+    for ad in ads:
+        if ad["ClusterId"] == cluster:
+            continue
+        state = _STATUS.get(ad["JobStatus"], "other")
+        if state == "held" and ad.get("HoldReasonCode") == 3 and ad.get("HoldReasonSubCode") == dag.RETRY:
+            state = "waiting"
+        elif state == "held":
+            holds[str(ad.get("HoldReason", "no reason given"))] += 1
+        counts[state] += 1
+    return EngineStatus(
+        alive=bool(dagman),
+        dagman=_STATUS.get(dagman["JobStatus"], "other") if dagman else "gone",
+        idle=counts["idle"],
+        running=counts["running"],
+        held=counts["held"],
+        waiting=counts["waiting"],
+        holds=dict(holds.most_common()),
+        nodes_total=int(dagman.get("DAG_NodesTotal", 0)),
+        nodes_done=int(dagman.get("DAG_NodesDone", 0)),
+        nodes_failed=int(dagman.get("DAG_NodesFailed", 0)),
+    )
