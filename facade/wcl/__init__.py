@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from errno import ENOENT
 from pathlib import Path
 
 from facade.errors import InputError
@@ -29,6 +31,8 @@ __all__ = [
     "loads",
 ]
 
+_ENVIRONMENT = re.compile(r"\$(\w+)")
+
 
 class FileReader:
     """Finds included files: beside the including file, then in the working directory, then on *include_path*."""
@@ -37,11 +41,12 @@ class FileReader:
         self.include_path, self.environ = tuple(include_path), environ or {}
 
     def __call__(self, path: str, including: str) -> tuple[str, str]:
-        """Return (name, text) of the file *path* as included by *including*; raises OSError."""
-        for name, value in self.environ.items():
-            if f"${name}" in path and not path.partition(f"${name}")[2][:1].isidentifier():
-                path = path.replace(f"${name}", value)
-        wanted = Path(path).expanduser()
+        """Return (name, text) of the file *path* as included by *including*; raises OSError or ValueError."""
+        path = _ENVIRONMENT.sub(lambda found: self.environ.get(found[1], found[0]), path)
+        try:
+            wanted = Path(path).expanduser()
+        except RuntimeError:
+            raise FileNotFoundError(ENOENT, f"no such user in '{path}'") from None
         candidates = [Path(including).parent / wanted, wanted, *(folder / wanted for folder in self.include_path)]
         found = next((c for c in candidates if c.is_file()), wanted)
         return _plainest(found), found.read_text(encoding="utf-8")

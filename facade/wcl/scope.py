@@ -1,19 +1,20 @@
 """Variables: the search order of ``${name}`` and its replacement (desdm.md §1.3, §1.4).
 
-Replacement happens in two steps, because a planner fills the same pattern a hundred thousand times: `Scope.compile` resolves
-whatever the configuration says, once, and leaves a `Slot` for every *late* name (loop values, columns); `Template.format`
-then only joins strings. A value that fills a slot is data: it is never looked into again, so patch ``8,6`` stays one value.
+Replacement happens in two steps, because a planner fills the same pattern a hundred thousand times: `Scope.compile`
+resolves whatever the configuration says, once, and leaves a `Slot` for every *late* name (loop values, columns);
+`Template.format` then only joins strings. A value that fills a slot is data: it is never looked into again, so patch
+``8,6`` stays one value.
 
-``${attnum}`` is special: the number is allocated by the registry at submission, after planning. Where the scope does not
-know it, the reference itself stays in the text, and `bind_attempt` puts the number in.
+``${attnum}`` is special: the number is allocated by the registry at submission, after planning. Where the scope does
+not know it, the reference itself stays in the text, and `bind_attempt` puts the number in.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from facade.wcl.tree import Section, Value
 
@@ -24,34 +25,54 @@ CLASSES = ("file", "list", "exec", "job", "module", "block", "archive", "site")
 UNBOUND = frozenset({"attnum"})
 _REFERENCE = re.compile(r"\$(opt|head|func|fmt)?\{", re.IGNORECASE)
 _BRACE = re.compile(r"\}|\$(?:opt|head|func|fmt)?\{", re.IGNORECASE)
-_ATTNUM = re.compile(r"\$\{attnum(?::0*(\d+))?\}")
+_ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]+))?\}")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,1000}\s*$")
+
+MAX_DEPTH = 100
+"""How deep variables may refer to one another, as in the original (desdm.md §1.4)."""
+MAX_REFERENCES = 10_000
+"""How many references one text may hold, those of its variables included: a guard against values that double."""
+MAX_WIDTH = 255
 
 
 class MissingVariable(KeyError):
-    """A ``${name}`` that no scope knows."""
+    """A ``${name}`` that no scope knows; ``at`` is the place of the reference if another variable holds it."""
 
-    def __init__(self, name: str, near: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, near: Sequence[str] = (), at: Value | None = None) -> None:
         super().__init__(name)
-        self.name, self.near = name, tuple(near)
+        self.name, self.near, self.at = name, tuple(near), at
+
+    def __str__(self) -> str:
+        return f"undefined variable '{self.name}'"
 
 
 class BadReference(ValueError):
     """A reference that can never be replaced: unclosed, circular, not a number where one is padded."""
 
+    at: Value | None = None
+    """The place of the reference, if another variable holds it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A late name, to be filled by data; ``pad`` is the width of zero-padding, 0 for none."""
+    """A late name, to be filled by data; ``pad`` is the width of zero-padding, 0 for none.
+
+    An ``optional`` slot (``$opt{name}``) is empty where the data have no such value.
+    """
 
     name: str
     pad: int = 0
+    optional: bool = False
 
     def format(self, values: Mapping[str, Scalar]) -> str:
         """Return the value of this slot as text; raises MissingVariable or BadReference."""
-        try:
-            value = values[self.name]
-        except KeyError:
-            raise MissingVariable(self.name, tuple(values)) from None
+        value = values.get(self.name)
+        if value is None:
+            if self.optional:
+                return ""
+            if self.name in values:
+                raise BadReference(f"'{self.name}' has no value here (it is null)")
+            raise MissingVariable(self.name, tuple(values))
         return padded(value, self.pad, self.name) if self.pad else plain(value)
 
 
@@ -64,7 +85,8 @@ class Template:
     @property
     def literal(self) -> str | None:
         """The text, if nothing is left to fill."""
-        return "".join(self.parts) if all(isinstance(p, str) for p in self.parts) else None  # type: ignore[arg-type]
+        texts = [part for part in self.parts if isinstance(part, str)]
+        return "".join(texts) if len(texts) == len(self.parts) else None
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -73,7 +95,7 @@ class Template:
 
     def format(self, values: Mapping[str, Scalar]) -> str:
         """Fill the slots from *values*; raises MissingVariable or BadReference."""
-        return "".join([p if isinstance(p, str) else p.format(values) for p in self.parts])
+        return "".join([part if isinstance(part, str) else part.format(values) for part in self.parts])
 
     def words(self) -> tuple[Template, ...]:
         """Split into words as a shell would; a slot is never split, whatever will fill it.
@@ -81,22 +103,23 @@ class Template:
         Raises:
             BadReference: a quotation is not closed.
         """
+        slots = iter([part for part in self.parts if isinstance(part, Slot)])
+        literals = "".join(part for part in self.parts if isinstance(part, str))
         # each slot stands for itself as one private-use character while the shell's rules are applied
-        slots = [p for p in self.parts if isinstance(p, Slot)]
-        text = "".join(p if isinstance(p, str) else "\ue000" for p in self.parts)
+        mark = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in literals)
+        text = "".join(part if isinstance(part, str) else mark for part in self.parts)
         try:
             words = shlex.split(text)
         except ValueError as error:
-            raise BadReference(f"{error}: {text}".replace("\ue000", "…")) from None
-        remaining = iter(slots)
-        return tuple(_refill(word, remaining) for word in words)
+            shown = "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
+            raise BadReference(f"{str(error).lower()} in: {shown}") from None
+        return tuple(_refill(word.split(mark), slots) for word in words)
 
 
-def _refill(word: str, slots: object) -> Template:
-    parts: list[str | Slot] = []
-    for index, piece in enumerate(word.split("\ue000")):
-        if index:
-            parts.append(next(slots))  # type: ignore[call-overload]
+def _refill(pieces: Sequence[str], slots: Iterator[Slot]) -> Template:
+    parts: list[str | Slot] = [pieces[0]] if pieces[0] else []
+    for piece in pieces[1:]:
+        parts.append(next(slots))
         if piece:
             parts.append(piece)
     return Template(tuple(parts))
@@ -113,10 +136,10 @@ def plain(value: Scalar) -> str:
 
 def padded(value: Scalar, width: int, name: str) -> str:
     """Return an integer padded with zeros: ``-5:4`` gives ``-005`` (desdm.md §1.4)."""
-    try:
-        return f"{int(plain(value)):0{width}d}"
-    except ValueError:
-        raise BadReference(f"'{name}' is to be padded to {width} digits but is {value!r}, not an integer") from None
+    text = plain(value)
+    if isinstance(value, bool) or not _INTEGER.match(text):
+        raise BadReference(f"'{name}' is to be padded to {width} digits but is {value!r}, not an integer")
+    return f"{int(text):0{width}d}"
 
 
 def bind_attempt(text: str, attnum: int) -> str:
@@ -162,11 +185,11 @@ class Scope:
         return sections
 
     def known(self) -> list[str]:
-        """Return every undotted name that a look-up would find, for "did you mean"."""
-        names = [*self.current, *self.late]
+        """Return every undotted name that a look-up would find, each once, for "did you mean"."""
+        names = [*self.current, *sorted(self.late)]
         for section in self._sections():
             names += [key for key, _ in section.values()]
-        return names
+        return list(dict.fromkeys(names))
 
     def compile(self, text: str) -> Template:
         """Replace what is known and leave a slot for what is late.
@@ -187,15 +210,22 @@ class Scope:
 
 class _Compiler:
     def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+        self.scope, self.references = scope, 0
 
-    def compile(self, text: str, active: tuple[str, ...]) -> Template:
+    def compile(self, text: str, active: tuple[str, ...], nested: int = 0) -> Template:
+        """Compile *text*, met while the variables *active* are being replaced, *nested* braces deep."""
+        if len(active) + nested > MAX_DEPTH:
+            chain = " -> ".join([*active[:3], "…", *active[-1:]]) if active else f"{text[:20]}…"
+            raise BadReference(f"references go more than {MAX_DEPTH} deep: {chain}")
         parts: list[str | Slot] = []
         position = 0
         while found := _REFERENCE.search(text, position):
+            self.references += 1
+            if self.references > MAX_REFERENCES:
+                raise BadReference(f"more than {MAX_REFERENCES} references are needed to replace one text")
             parts.append(text[position : found.start()])
-            end = _closing(text, found.end())
-            inner = self.compile(text[found.end() : end], active).literal
+            end = _closing(text, found.start(), found.end())
+            inner = self.compile(text[found.end() : end], active, nested + 1).literal
             if inner is None:
                 raise BadReference(f"'{text[found.start() : end + 1]}': a name cannot depend on a loop value")
             parts += self.reference((found[1] or "").lower(), inner, active).parts
@@ -204,18 +234,22 @@ class _Compiler:
         return Template(_joined(parts))
 
     def reference(self, marker: str, inner: str, active: tuple[str, ...]) -> Template:
+        """Return what stands for the reference ``${inner}`` or ``$opt{inner}``."""
         if marker not in ("", "opt"):
             raise BadReference(f"${marker.upper()}{{…}} is not supported here")
-        name, _, width = inner.lower().partition(":")
-        if width and not width.isdigit():
-            raise BadReference(f"'${{{inner}}}': the width after ':' must be a number")
+        name, colon, width = inner.lower().partition(":")
+        if not name.strip():
+            raise BadReference(f"'${{{inner}}}' names no variable")
+        if colon and not (width.isascii() and width.isdecimal() and len(width) < 9 and int(width) <= MAX_WIDTH):
+            raise BadReference(f"'${{{inner}}}': the width after ':' must be a whole number up to {MAX_WIDTH}")
         pad = int(width or 0)
         if name in active:
-            raise BadReference(f"variables refer to each other in a circle: {' -> '.join([*active, name])}")
+            chain = [*active[active.index(name) :], name]
+            raise BadReference(f"variables refer to each other in a circle: {' -> '.join(chain)}")
         if name in self.scope.late:
-            return Template((Slot(name, pad),))
+            return Template((Slot(name, pad, marker == "opt"),))
         if self.scope.dotted is not None and (found := self.scope.dotted(name)) is not None:
-            return found
+            return self.pad(found, pad, name)
         value = self.scope.lookup(name)
         if value is None:
             if name in UNBOUND:
@@ -225,27 +259,37 @@ class _Compiler:
             raise MissingVariable(name, self.scope.known())
         if not isinstance(value, Value):
             return Template((padded(value, pad, name) if pad else plain(value),))
-        inner_template = self.compile(value.text, (*active, name))
-        return inner_template if not pad else self.pad(inner_template, pad, name)
+        try:
+            return self.pad(self.compile(value.text, (*active, name)), pad, name)
+        except (MissingVariable, BadReference) as error:
+            error.at = error.at or value
+            raise
 
     def pad(self, template: Template, pad: int, name: str) -> Template:
+        """Pad what a variable was replaced by; a slot is padded when it is filled."""
+        if not pad:
+            return template
         if template.literal is not None:
             if _ATTNUM.fullmatch(template.literal):
                 return Template((f"${{attnum:{pad}}}",))
             return Template((padded(template.literal, pad, name),))
         if len(template.parts) == 1 and isinstance(template.parts[0], Slot):
-            return Template((Slot(template.parts[0].name, pad),))
+            return Template((replace(template.parts[0], pad=pad),))
         raise BadReference(f"'{name}' is to be padded but is made of several parts")
 
 
-def _closing(text: str, start: int) -> int:
-    """Return where the brace that was opened just before *start* is closed; inner references nest."""
+def _closing(text: str, marker: int, start: int) -> int:
+    """Return where the brace opened just before *start*, with its ``$`` at *marker*, is closed; references nest."""
     depth = 1
     for found in _BRACE.finditer(text, start):
         depth += -1 if found[0] == "}" else 1
         if not depth:
             return found.start()
-    raise BadReference(f"'{text[start - 2 :]}': the brace is not closed")
+    raise BadReference(f"'{_shortened(text[marker:])}': the brace is not closed")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _joined(parts: Sequence[str | Slot]) -> tuple[str | Slot, ...]:

@@ -1,30 +1,55 @@
 """The located tree: sections and values that know where they were written.
 
-A `Section` is an ordered mapping; its leaves are `Value`: text plus place. A `Document` is the top section of a campaign
-together with the source texts it came from, so that a fault can show the line it speaks of.
+A `Section` is an ordered mapping; its leaves are `Value`: text plus place. A `Document` is the top section of a
+campaign together with the source texts it came from, so that a fault can show the line it speaks of.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from facade.errors import Fault, Location
 
 BUILT_IN = Location("<built in>", 1)
+_ITEM = re.compile(r"[^\s,]+(?:[^\S,]*[^\s,]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A leaf: its text (never empty), where the text begins, and where its key begins."""
+    """A leaf: its text (never empty), where the text begins, and where its key begins.
+
+    ``breaks`` says, for a value written over several lines, at which offset of the text each further line begins, and
+    where that line begins.
+    """
 
     text: str
     location: Location
     key_location: Location
+    breaks: tuple[tuple[int, Location], ...] = ()
 
     def __str__(self) -> str:
         return self.text
+
+    def part(self, start: int, end: int) -> Value:
+        """Return the text from *start* to *end* as a value with its own place, for a fault that means only this."""
+        place = _moved(self.location, start)
+        for offset, line in self.breaks:
+            if offset <= start:
+                place = _moved(line, start - offset)
+        breaks = tuple((offset - start, line) for offset, line in self.breaks if start < offset < end)
+        return Value(self.text[start:end], place, self.key_location, breaks)
+
+    def items(self) -> tuple[Value, ...]:
+        """Split a comma list into its trimmed, non-empty items, each with its own place."""
+        found = _ITEM.finditer(self.text)
+        return tuple(self.part(*one.span()) for one in found)
+
+
+def _moved(place: Location, columns: int) -> Location:
+    return Location(place.file, place.line, place.column + columns)
 
 
 class Section:
@@ -51,7 +76,7 @@ class Section:
             return NotImplemented
         return self.plain() == other.plain() and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]  # mutable
+    __hash__ = None  # type: ignore[assignment]  # a section is mutable: Python's way to say "not hashable"
 
     def items(self) -> Iterable[tuple[str, Value | Section]]:
         """Return (key, value or section) in the order of the text."""
@@ -88,14 +113,22 @@ class Section:
         """Put *entry* under *key*; a key that exists keeps its position."""
         self._entries[key] = entry
 
-    def merge(self, other: Section) -> None:
-        """Merge *other* into this section, recursively; *other* wins (desdm.md §1.2)."""
+    def merge(self, other: Section) -> list[tuple[str, Value | Section]]:
+        """Merge *other* into this section, recursively; *other* wins (desdm.md §1.2).
+
+        A value never replaces a section nor a section a value: such entries are left out and returned with their
+        dotted names.
+        """
+        clashes: list[tuple[str, Value | Section]] = []
         for key, entry in other.items():
             mine = self._entries.get(key)
-            if isinstance(entry, Section) and isinstance(mine, Section):
-                mine.merge(entry)
-            else:
+            if mine is None or (isinstance(entry, Value) and isinstance(mine, Value)):
                 self._entries[key] = entry
+            elif isinstance(entry, Section) and isinstance(mine, Section):
+                clashes += [(f"{key}.{below}", clash) for below, clash in mine.merge(entry)]
+            else:
+                clashes.append((key, entry))
+        return clashes
 
     def path(self, dotted: str) -> Value | Section | None:
         """Return what lies at a dotted path below this section, or None."""
