@@ -84,7 +84,8 @@ def simulate(out: Path, *, seed: int = 59, patch_pixels: int = 256) -> None:
             cards = raw_cards(visit, ccd, header_wcs(visit, wcs), detector.shape[1], seed)
             write_plain(out / "raw" / f"HSCA{visit.number}{ccd:02d}.fits", raw, cards)
             overlaps += list_overlaps(skymap, visit, ccd, wcs, detector.shape)
-    (out / "overlap.txt").write_text("# tract patch visit ccd filter\n" + "".join(f"{line}\n" for line in overlaps))
+    table = "".join(f"{line}\n" for line in ["# tract patch visit ccd filter", *overlaps])
+    (out / f"overlap-sim{seed}.txt").write_text(table)
     write_reference(out / f"refcat-sim{seed}.tar", draw_reference(rng, sky), skymap)
 
 

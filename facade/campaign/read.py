@@ -102,7 +102,8 @@ def filetypes(document: Document) -> dict[str, FileType]:
 
 
 def _blocks(root: Section, filetypes: dict[str, FileType], faults: Faults) -> tuple[Block, ...]:
-    blocks, seen = [], {}
+    blocks: list[Block] = []
+    seen: dict[str, str] = {}
     group, modules = root.section("block"), root.section("module")
     known_blocks = [name for name, _ in group.sections()] if group else []
     known_modules = [name for name, _ in modules.sections()] if modules else []

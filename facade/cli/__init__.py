@@ -15,21 +15,22 @@ from facade import __version__
 from facade.errors import BAD_INPUT, FAILED, INTERRUPTED, FacadeError
 
 VERBS = {
-    "check": "campaigns",
-    "plan": "campaigns",
-    "submit": "running",
-    "resume": "running",
-    "engine": "running",
-    "stat": "watching",
-    "ingest": "files",
-    "query": "files",
-    "tag": "asking",
-    "untag": "asking",
-    "sql": "asking",
-    "provenance": "asking",
-    "job": "jobs",
-    "db": "database",
+    "check": ("campaigns", "Report every fault of a campaign in one go."),
+    "plan": ("campaigns", "Find inputs, divide them, show what would run."),
+    "submit": ("running", "Plan a campaign, register an attempt, run it."),
+    "resume": ("running", "Go on with an attempt: only what is missing."),
+    "stat": ("watching", "Where everything is, what failed and why."),
+    "ingest": ("files", "Copy files into the archive and register them."),
+    "query": ("files", "Run a query code as a campaign would."),
+    "provenance": ("asking", "Where a file came from, or what became of it."),
+    "sql": ("asking", "Named questions, or SQL of your own (read-only)."),
+    "tag": ("asking", "Put a tag on an attempt."),
+    "untag": ("asking", "Take it off again."),
+    "job": ("jobs", "Run one job by hand."),
+    "db": ("database", "Start, stop and look after the database."),
+    "engine": ("running", "What engines call."),
 }
+"""verb -> module that has it, and what it does in a few words: ``facade --help`` loads no verb."""
 HIDDEN = frozenset({"engine"})
 
 
@@ -44,9 +45,14 @@ class Verbs(click.Group):
         """Load a verb."""
         if cmd_name not in VERBS:
             return None
-        found = getattr(import_module(f"facade.cli.{VERBS[cmd_name]}"), cmd_name.replace("-", "_"))
+        found = getattr(import_module(f"facade.cli.{VERBS[cmd_name][0]}"), cmd_name.replace("-", "_"))
         assert isinstance(found, click.Command)
         return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs from the table."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, VERBS[verb][1]) for verb in self.list_commands(ctx)])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -59,11 +59,13 @@ def query(name: str, arguments: tuple[str, ...], as_json: bool) -> int:
         output.plain_json([line.get("", line) for line in lines])
         return DONE
     rows = [{(f"{nick}.{k}" if nick else k): v for nick, row in line.items() for k, v in row.items()} for line in lines]
-    hidden = {"checksum", "desfile_id"}
-    columns = [c for c in dict.fromkeys(k for row in rows for k in row) if c not in hidden]
-    shown = output.table(*columns)
+    columns = [c for c in dict.fromkeys(k for row in rows for k in row) if c not in ("checksum", "desfile_id")]
+    same = {c: rows[0].get(c) for c in columns if len(rows) > 1 and len({row.get(c) for row in rows}) == 1}
+    shown = output.table(*[c for c in columns if c not in same])
     for row in rows:
-        shown.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns])
+        shown.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns if c not in same])
     output.show(shown)
+    if same:
+        talk("all lines: " + " ".join(f"{k}={v}" for k, v in same.items() if v not in (None, "")))
     talk(f"{len(rows)} line{'' if len(rows) == 1 else 's'}")
     return DONE

@@ -20,7 +20,7 @@ from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.run import alive, detach, find, settle, start
-from facade.stat import report
+from facade.stat import Report, report
 from facade.states import State
 from facade.submit import load_campaign, make_plan, missing_programs, read_plan, register
 
@@ -171,22 +171,28 @@ def _on_signals(stop: threading.Event) -> threading.Event:
 def _follow(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: float) -> int:
     """Show progress until *over*; settle; say how it ended."""
     console = output.console(err=True)
-    with Live(console=console, refresh_per_second=4, transient=True, auto_refresh=interactive()) as live:
-        while not over():
-            if interactive():
-                live.update(output.report(report_now(opened, attempt)))
-            time.sleep(pause)
+    if interactive():
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            while not over():
+                live.update(output.report(Report(opened.overview(attempt.id), None, ())))
+                time.sleep(pause)
+    else:
+        _follow_in_lines(opened, attempt, over, pause)
     settled = settle(opened, _again(opened, attempt), engine_gone=True)
-    final = report(opened, settled)
-    console.print(output.report(final))
+    console.print(output.report(report(opened, settled)))
     return DONE if settled.state is State.SUCCEEDED else FAILED
 
 
-def report_now(opened: Registry, attempt: Attempt):  # type: ignore[no-untyped-def]
-    """Return the report of an attempt as the registry has it, without settling."""
-    from facade.stat import Report
-
-    return Report(opened.overview(attempt.id), None, ())
+def _follow_in_lines(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: float) -> None:
+    """Without a terminal: one line whenever another tenth of the quanta is done."""
+    tenths = -1
+    while not over():
+        totals = Report(opened.overview(attempt.id), None, ()).totals()
+        ended, everything = sum(n for state, n in totals.items() if state.final), sum(totals.values()) or 1
+        if ended * 10 // everything > tenths:
+            tenths = ended * 10 // everything
+            talk(f"{attempt.name}: {ended} of {everything} quanta ended")
+        time.sleep(pause)
 
 
 @click.group(hidden=True)

@@ -73,7 +73,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def overlaps(data: Path) -> list[tuple[str, int, int, str]]:
     """Return patch, visit, ccd, filter of every line of the overlap table."""
-    lines = (data / "overlap.txt").read_text().splitlines()
+    lines = (data / "overlap-sim59.txt").read_text().splitlines()
     assert lines[0] == "# tract patch visit ccd filter"
     return [(patch, int(visit), int(ccd), band) for _, patch, visit, ccd, band in map(str.split, lines[1:])]
 
@@ -185,7 +185,7 @@ def test_a_data_set_is_16_raws_with_their_calibrations_tables_and_truth(data: Pa
         "calib/BIAS-sim59-016.fits", "calib/BIAS-sim59-023.fits",
         "calib/FLAT-sim59-HSC-I-016.fits", "calib/FLAT-sim59-HSC-I-023.fits",
         "calib/FLAT-sim59-HSC-R-016.fits", "calib/FLAT-sim59-HSC-R-023.fits",
-        "overlap.txt", "refcat-sim59.tar", "skymap-sim59.json", "truth.fits",
+        "overlap-sim59.txt", "refcat-sim59.tar", "skymap-sim59.json", "truth.fits",
     ]  # fmt: skip
 
 
