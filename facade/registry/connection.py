@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import select
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg2
 from psycopg2 import extensions, extras
@@ -71,7 +72,7 @@ class Address:
         if not colon:
             password = quote(dict(options).get("password", ""))
         kept = urlencode([(key, value) for key, value in options if key != "password"], safe="/")
-        shown = urlunsplit(("postgresql", user + at + place, parts.path, kept, ""))
+        shown = f"postgresql://{user}{at}{place}{parts.path}" + (f"?{kept}" if kept else "")
         if not password:
             return cls(shown)
         name = hashlib.sha256(shown.encode()).hexdigest()[:16]
@@ -153,7 +154,7 @@ def engine(address: Address) -> Engine:
 
 
 def _refused(address: Address, reason: str) -> RegistryError:
-    first = reason.splitlines()[-1] if reason else "no reason given"
+    first = reason.partition("\n")[0].rpartition("failed: ")[2] or "no reason given"
     if "password authentication failed" in reason or "no password supplied" in reason:
         remedy = f"see the password in {address.passfile or 'PGPASSFILE or ~/.pgpass'}"
         return RegistryError(f"the database at {address.place} refuses the login", remedy=remedy)
@@ -207,7 +208,9 @@ class Session:
 
     def connection(self) -> Connection:
         """Return the live connection."""
-        if self._connection is None or self._connection.closed:
+        if self._connection is not None and _hung_up(self._connection):
+            self.close()
+        if self._connection is None:
             self._connection = connect(self.address, options=self._options)
         return self._connection
 
@@ -241,6 +244,17 @@ class Session:
         with translated(), self.connection().cursor() as cursor:
             cursor.execute(statement, params)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+def _hung_up(connection: Connection) -> bool:
+    """Tell whether the server has gone from an idle connection: only a farewell makes it readable."""
+    if connection.closed:
+        return True
+    if connection.info.transaction_status != extensions.TRANSACTION_STATUS_IDLE:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -223,10 +223,11 @@ class Embedded:
     # -- running
 
     def _launch(self, how: Launch) -> None:
-        self._check_stale()
+        self._clear_stale()
         if not _free(self._port()):
             self._set_port(how)
-        self._socket_folder(how)  # /tmp may have been emptied
+        for left in self._socket_folder(how).glob(".s.PGSQL.*"):
+            left.unlink()  # PostgreSQL believes in a dead server whose number is taken, or a zombie's
         (self.folder / "host").write_text(socket.gethostname())
         programs = self._usable(how, self._major()).folder
         argv: list[str | Path] = [programs / "pg_ctl", "-D", self.data, "-l", self.data / "start.log", "-w"]
@@ -238,7 +239,7 @@ class Embedded:
                 raise RegistryError(f"the server in {self.data} does not start: {words}")
             time.sleep(0.2)
 
-    def _check_stale(self) -> None:
+    def _clear_stale(self) -> None:
         """Mend what would keep a server from starting: a process file left by one that is gone."""
         left, host = self.data / "postmaster.pid", self.folder / "host"
         if not left.exists():
@@ -287,13 +288,16 @@ class Embedded:
         return self.folder / "pg_ctl.log"
 
     def _last_words(self) -> str:
+        """Return what the programs said last, complaints before the rest."""
         logs = sorted((self.data / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)[-1:]
         told = [
-            path.read_text(errors="replace").strip()
-            for path in (self.data / "start.log", self._log, *logs)
+            line
+            for path in (self._log, self.data / "start.log", *logs)
             if path.exists()
+            for line in path.read_text(errors="replace").splitlines()[-12:]
         ]
-        return "\n".join(text[-800:] for text in told if text)
+        complaints = [line for line in told if re.search(r"FATAL|PANIC|HINT|error|could not", line)]
+        return "\n".join(complaints or told[-4:])
 
     def _major(self) -> int:
         return int((self.data / "PG_VERSION").read_text().split(".")[0])

@@ -130,7 +130,8 @@ class Selection:
         return sa.table(name, *(sa.column(row["name"], TYPES[STORED[row["type"]]]) for row in columns))
 
     def _fetch(self, statement: sa.Select[Any]) -> list[dict[str, Scalar]]:
-        text = statement.compile(dialect=PGDialect_psycopg2(), compile_kwargs={"render_postcompile": True})
+        dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no annotations
+        text = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         return [
             {name: _scalar(value) for name, value in row.items()} for row in self._session.rows(str(text), text.params)
         ]

@@ -76,7 +76,7 @@ def test_ancestors_and_descendants_follow_both_kinds_of_edge(registry: Registry,
     down = [(row["depth"], row["filename"]) for row in registry.descendants("raw1.fits")]
     assert down == [(0, "raw1.fits"), (1, "calexp-1.fits"), (2, COADD)]
     assert registry.ancestors(COADD)[0]["attempt"] == "Ht0_r11p95"
-    with pytest.raises(InputError, match="no file is registered as 'none.fits'"):
+    with pytest.raises(InputError, match=r"no file is registered as 'none\.fits'"):
         registry.ancestors("none.fits")
     assert {row["kind"] for row in registry.edges(attempt.attempt_id)} == {"used", "generated", "derived"}
 
@@ -85,7 +85,7 @@ def test_tags_come_and_go(registry: Registry, attempt: Ids) -> None:
     registry.tag(attempt.attempt_id, "PROTO-0.1", "another")
     assert registry.attempt(attempt.attempt_id).tags == ("PROTO-0.1",)
     assert registry.untag(attempt.attempt_id, "PROTO-0.1") and not registry.untag(attempt.attempt_id, "PROTO-0.1")
-    with pytest.raises(InputError, match="there is no attempt 99"):
+    with pytest.raises(InputError, match="no attempt 99"):
         registry.tag(99, "x", "me")
 
 

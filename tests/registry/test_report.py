@@ -17,12 +17,13 @@ from facade.states import State
 
 pytest_plugins = ["database"]
 TABLES = (
-    "task task_event pfw_exec desfile image file_location opm_used opm_was_derived_from receipt quantum pfw_job".split()
+    *("task", "task_event", "receipt", "quantum", "pfw_job", "pfw_exec"),
+    *("desfile", "image", "file_location", "opm_used", "opm_was_derived_from"),
 )
 
 
 def contents(registry: Registry) -> dict[str, list[tuple[object, ...]]]:
-    return {table: sorted(registry.run_sql(f"select t.* from {table} t").rows, key=repr) for table in TABLES}
+    return {table: sorted(registry.run_sql(f"table {table}").rows, key=repr) for table in TABLES}
 
 
 def scalar(registry: Registry, sql: str) -> object:

@@ -16,11 +16,8 @@ pytest_plugins = ["database"]
 
 
 def columns(registry: Registry, table: str) -> dict[str, str]:
-    return dict(
-        registry.run_sql(
-            f"select column_name, data_type from information_schema.columns where table_name = '{table}' order by 1"
-        ).rows
-    )
+    every = registry.run_sql("select table_name, column_name, data_type from information_schema.columns")
+    return {column: kind for name, column, kind in every.rows if name == table}
 
 
 def test_an_empty_database_says_how_to_fill_it(database: Address) -> None:

@@ -1,0 +1,68 @@
+"""Addresses without secrets, and errors that say what to do."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from database import sibling
+
+from facade.errors import InputError, RegistryError
+from facade.registry.connection import Address, UnreachableError, connect, engine
+from facade.registry.embedded import Embedded
+
+pytest_plugins = ["database"]
+
+
+def test_a_password_moves_from_the_url_to_a_file_only_we_read(tmp_path: Path) -> None:
+    address = Address.parse("postgres://me:p%3Aa%5Css@db.org:5433/sky?sslmode=require", tmp_path)
+    assert address.url == "postgresql://me@db.org:5433/sky?sslmode=require"
+    assert address.passfile is not None and address.passfile.read_text() == "*:*:*:me:p\\:a\\\\ss\n"
+    assert stat.S_IMODE(address.passfile.stat().st_mode) == 0o600
+    assert address.place == "db.org:5433/sky"
+    hidden = Address.parse("postgresql://me@db.org/sky?password=secret&sslmode=require", tmp_path)
+    assert "secret" not in repr(hidden) and hidden.url.endswith("/sky?sslmode=require")
+    assert hidden.passfile is not None and "secret" in hidden.passfile.read_text()
+    assert Address.parse("postgresql:///sky", tmp_path) == Address("postgresql:///sky")
+    with pytest.raises(InputError, match="not the URL of a PostgreSQL database"):
+        Address.parse("mysql://x", tmp_path)
+
+
+def test_a_password_in_the_url_opens_the_real_database(postgres: Embedded, tmp_path: Path) -> None:
+    password = postgres.passfile.read_text().splitlines()[0].rpartition(":")[2]
+    address = Address.parse(postgres.url().replace("@", f":{password}@"), tmp_path)
+    connect(address).close()
+    assert Address.received(address.environment()) == address and Address.received({}) is None
+    assert password not in str(address.environment())
+
+
+def test_what_refuses_says_what_to_do(postgres: Embedded, tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1/x does not answer(.|\n)*facade db start"):
+        connect(Address("postgresql://me@127.0.0.1:1/x"), timeout=2)
+    wrong = tmp_path / "pgpass"
+    wrong.write_text("*:*:*:*:wrong\n")
+    wrong.chmod(0o600)
+    with pytest.raises(RegistryError, match=r"refuses the login(.|\n)*see the password in"):
+        connect(Address(postgres.url(), wrong))
+    with pytest.raises(RegistryError, match='database "none" does not exist'):
+        connect(sibling(postgres.address(), "none"))
+
+
+def test_driver_errors_come_out_of_sqlalchemy_as_ours(postgres: Embedded) -> None:
+    with pytest.raises(RegistryError, match="facade db upgrade"), engine(postgres.address()).connect() as connection:
+        connection.exec_driver_sql("select * from nothing")
+
+
+def test_times_are_utc(postgres: Embedded) -> None:
+    with closing(connect(postgres.address())) as connection, connection.cursor() as cursor:
+        cursor.execute("show timezone")
+        assert cursor.fetchone() == {"TimeZone": "UTC"}
+
+
+def test_a_job_that_reports_pays_for_no_sqlalchemy() -> None:
+    program = "import sys, facade.registry.reporter; print('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"

@@ -1,0 +1,95 @@
+"""The reporter: never blocks, outlives the server, and tells the truth about what arrived."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from database import FILETYPES, Receipt, quit_at_once, submit
+
+from facade.errors import RefusedError
+from facade.registry import reporter
+from facade.registry.embedded import Embedded
+from facade.registry.face import Registry
+from facade.registry.reporter import Reporter
+from facade.states import State
+
+pytest_plugins = ["database"]
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(reporter, "LONGEST_WAIT", 0.2)
+
+
+def put(teller: Reporter, lines: list[dict[str, object]]) -> float:
+    """Put lines; return the longest time one took, in seconds."""
+    longest = 0.0
+    for line in lines:
+        start = time.perf_counter()
+        teller.put(line)
+        longest = max(longest, time.perf_counter() - start)
+    return longest
+
+
+def test_what_is_put_arrives(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    ids = submit(registry)
+    receipt = Receipt(ids).started().quantum(1).quantum(2).ended()
+    teller = Reporter(registry.address, receipt.id)
+    put(teller, receipt.lines)
+    assert teller.close(10)
+    assert registry.job_states(ids.attempt_id) == {1: State.SUCCEEDED}
+
+
+def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path) -> None:
+    server = Embedded(tmp_path)
+    server.start()
+    with Registry.open(server.address()) as registry:
+        registry.upgrade()
+        registry.ensure_metadata_tables(FILETYPES)
+        ids = submit(registry)
+        receipt = Receipt(ids).started().quantum(1).quantum(2).ended()
+        teller = Reporter(server.address(), receipt.id)
+        put(teller, receipt.lines[:5])
+        quit_at_once(server, signal.SIGKILL)
+        assert put(teller, receipt.lines[5:]) < 0.5
+        time.sleep(0.3)
+        server.start()
+        assert teller.close(20)
+        assert registry.job_states(ids.attempt_id) == {1: State.SUCCEEDED}
+        succeeded = registry.run_sql("select count(*) from task_event where state = 'succeeded'")
+        assert succeeded.rows == ((3,),)
+    quit_at_once(server)
+
+
+def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path, registry: Registry) -> None:
+    receipt = Receipt(submit(registry)).started()
+    server = Embedded(tmp_path)
+    server.start()
+    pid = server.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        teller = Reporter(server.address(), receipt.id)
+        assert put(teller, receipt.lines) < 0.5
+        start = time.perf_counter()
+        assert not teller.close(0.5)
+        assert time.perf_counter() - start < 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        quit_at_once(server)
+
+
+def test_a_line_that_the_registry_refuses_is_remembered(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    first, second = Receipt(submit(registry)).started().quantum(1), Receipt(submit(registry)).started()
+    registry.report(first.id, first.lines)
+    teller = Reporter(registry.address, second.id)
+    put(teller, second.quantum(1, content="other").lines)
+    assert not teller.close(10)
+    assert isinstance(teller.error, RefusedError)
