@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from facade.errors import BAD_INPUT
-from facade.job.reporting import reporting
+from facade.job.reporting import lookup, reporting
 from facade.job.runner import run_job
 
 USAGE = "usage: facade job run CAPSULE [--workdir DIR]"
@@ -21,7 +21,7 @@ def run(arguments: Sequence[str]) -> int:
             print(USAGE, file=sys.stderr)
             return BAD_INPUT
     with reporting() as reporter:
-        return run_job(capsule, workdir=workdir, reporter=reporter)
+        return run_job(capsule, workdir=workdir, reporter=reporter, expected=lookup)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from facade.errors import FAILED
-from facade.job.reporting import reporting
+from facade.job.reporting import lookup, reporting
 from facade.job.runner import Reporter, run_job
 
 
@@ -33,7 +33,7 @@ def serve(requests: Iterable[str], answers: TextIO, reporter: Reporter | None) -
         try:
             request = json.loads(text)
             capsule, workdir = request["capsule"], request.get("workdir")
-            code = run_job(capsule, workdir=workdir, reporter=reporter)
+            code = run_job(capsule, workdir=workdir, reporter=reporter, expected=lookup)
         except Exception:  # one job must not take the others with it
             traceback.print_exc()
             code = FAILED

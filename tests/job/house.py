@@ -30,6 +30,8 @@ class House:
     quanta: list[dict[str, Any]] = field(default_factory=list)
     filetypes: dict[str, Any] = field(default_factory=dict)
     jobnum: int = 7
+    task_id: int = 12
+    attempt_id: int = 1
 
     def __post_init__(self) -> None:
         for name in ("archive", "run/jobs/000", "work"):
@@ -95,9 +97,9 @@ class House:
         identity = {"project": "MMG", "campaign": "test", "reqnum": 11, "unitname": "Ht0", "attnum": 1}
         tree = {
             "format": 1,
-            "attempt": {"name": "Ht0_r11p01", "id": 1, "task_id": 1, "identity": identity},
+            "attempt": {"name": "Ht0_r11p01", "id": self.attempt_id, "task_id": 1, "identity": identity},
             "block": {"name": "coadd", "task_id": 3},
-            "job": {"jobnum": self.jobnum, "task_id": 12, "keys": {}},
+            "job": {"jobnum": self.jobnum, "task_id": self.task_id, "keys": {}},
             "parents": [],
             "archive": {"name": "home", "root": str(self.archive)},
             "environment": {"PATH": os.environ["PATH"], "FACADE_TEST": "yes"},
