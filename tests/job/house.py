@@ -132,3 +132,12 @@ class House:
 
 def sha256(text: str | bytes) -> str:
     return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+def chain(house: House, code: str = "") -> None:
+    """Two quanta, the second reads the output of the first."""
+    raw = house.input("raw.txt", "abc\n")
+    house.add(house.copy("out/a.txt", "in/raw.txt"), inputs=[raw], outputs=[house.output("a.txt")])
+    second = house.python(code) if code else house.copy("out/b.txt", "out/a.txt")
+    second["used"], second["derived"] = ["a.txt"], [["b.txt", "a.txt"]]
+    house.add(second, inputs=[house.made("a.txt")], outputs=[house.output("b.txt")])
