@@ -2,7 +2,7 @@
 
 HTCondor runs no job of root's. For root, therefore, the pool lives in a user namespace in which root's own uid is
 called "daemon": root submits, and jobs read and write root's files. Where the kernel refuses that (Docker with its
-default seccomp profile) the pool runs as the real user daemon; then jobs write only where daemon may.
+default seccomp profile) the pool runs as the real user daemon, with root's right to read and write every file.
 """
 
 import json
@@ -46,8 +46,11 @@ def identity() -> Identity:
     if subprocess.run([*namespace, "true"], capture_output=True).returncode == 0:
         return Identity(namespace, "daemon")
     if os.geteuid() == 0:
-        become = ("setpriv", f"--reuid={daemon.pw_uid}", f"--regid={daemon.pw_gid}", "--init-groups", "--")
-        return Identity(become, "daemon", is_another=True)
+        rights = "+dac_override,+fowner"
+        become = ("setpriv", f"--reuid={daemon.pw_uid}", f"--regid={daemon.pw_gid}", "--init-groups")
+        # without the bit, access(2) denies what open(2) grants
+        keep = (f"--inh-caps={rights}", f"--ambient-caps={rights}", "--securebits=+no_setuid_fixup")
+        return Identity((*become, *keep, "--"), "daemon", is_another=True)
     raise ToolError("this uid has no name, and the kernel gives it no user namespace: HTCondor cannot run as it")
 
 
@@ -102,11 +105,6 @@ class Pool:
         who = identity()
         self.write(who, cpus, settings)
         master = str(self.prefix / "sbin/condor_master")
-        if who.is_another and subprocess.run([*who.become, "test", "-x", master]).returncode:
-            raise ToolError(
-                f"no user namespaces here, so root's pool must run as user {who.name}, who cannot read {self.prefix}:\n"
-                "set FACADE_CONDOR_PREFIX to a place that every user can read, or work as an ordinary user"
-            )
         with (self.directory / "log/master.out").open("wb") as output:
             process = subprocess.Popen(
                 [*who.become, master, "-pidfile", str(self.pidfile), "-f"],
@@ -127,6 +125,8 @@ class Pool:
         """Lay out the directory and write its configuration."""
         for name in PARTS:
             (self.directory / name).mkdir(parents=True, exist_ok=True)
+            if who.is_another:  # an EXECUTE that is not theirs counts as a full disk
+                shutil.chown(self.directory / name, who.name)
         for name in PRIVATE:
             (self.directory / name).chmod(0o700)
         lines = [
@@ -145,9 +145,6 @@ class Pool:
         self.config.write_text("\n".join(lines) + "\n")
         for stale in (self.pidfile, *self.directory.glob("log/.*_address*"), *self.directory.glob("spool/.*_address*")):
             stale.unlink(missing_ok=True)
-        if who.is_another:
-            for path in (self.directory, *self.directory.rglob("*")):
-                shutil.chown(path, who.name)
 
     def wait_until_ready(self, master: subprocess.Popen[bytes]) -> None:
         """Return when the collector knows a slot and a schedd."""
