@@ -59,6 +59,17 @@ begin
 end $$;
 comment on function report_job_started is 'effect of a job-started line';
 
+create function report_used(reader bigint, names jsonb) returns void language plpgsql as $$
+begin
+  insert into opm_used (task_id, desfile_id)
+  select reader, d.id
+    from jsonb_array_elements(names) u
+    join desfile d on d.filename = u ->> 0 and d.compression = u ->> 1
+   order by d.id
+  on conflict do nothing;
+end $$;
+comment on function report_used is 'note that a task read those of the named files that are registered';
+
 create function report_exec(told receipt, line jsonb) returns void language plpgsql as $$
 declare
   parent bigint := line ->> 'quantum';
@@ -80,17 +91,14 @@ begin
           case when killed > 0 then 128 + killed else code end, told.host, told.run)
   returning id into made;
   insert into pfw_exec (task_id, pfw_attempt_id, pfw_wrapper_task_id, execnum, name, argv, cmdargs, version,
-                        exit_code, signal, utime, stime, maxrss, inblock, oublock)
+                        exit_code, signal, utime, stime, maxrss, inblock, oublock, unregistered)
   values (made, attempt, parent, (line ->> 'execnum')::int, line ->> 'name', argv,
           array_to_string(argv[2:], ' '), line ->> 'version', code, killed,
           (line ->> 'utime')::float8, (line ->> 'stime')::float8, (line ->> 'maxrss')::numeric::bigint,
-          (line ->> 'inblock')::bigint, (line ->> 'oublock')::bigint);
-  insert into opm_used (task_id, desfile_id)
-  select made, d.id
-    from jsonb_array_elements(line -> 'used') u
-    join desfile d on d.filename = u ->> 0 and d.compression = u ->> 1
-   order by d.id
-  on conflict do nothing;
+          (line ->> 'inblock')::bigint, (line ->> 'oublock')::bigint,
+          (select jsonb_agg(u) from jsonb_array_elements(line -> 'used') u
+            where not exists (select from desfile d where d.filename = u ->> 0 and d.compression = u ->> 1)));
+  perform report_used(made, line -> 'used');
 end $$;
 comment on function report_exec is 'effect of an exec line';
 
@@ -155,6 +163,9 @@ declare
   entries jsonb;
 begin
   perform report_files(told, parent, line -> 'files');
+  -- lists, and what one program of the quantum made for the next, become known only now
+  perform report_used(e.task_id, e.unregistered)
+     from pfw_exec e where e.pfw_wrapper_task_id = parent and e.unregistered is not null;
   for target, entries in
     select f ->> 'metadata_table', jsonb_agg(coalesce(f -> 'metadata', '{}') || jsonb_build_object('desfile_id', d.id))
       from jsonb_array_elements(line -> 'files') f

@@ -133,7 +133,8 @@ class Receipt:
     def add(self, kind: str, **more: Any) -> Receipt:
         """Append one line."""
         seq = len(self.lines) + 1
-        at = datetime.datetime(2026, 11, 20, 15 + self.run, seq // 60, seq % 60, tzinfo=datetime.UTC).isoformat()
+        start = datetime.datetime(2026, 11, 20, 15 + self.run, tzinfo=datetime.UTC)
+        at = (start + datetime.timedelta(seconds=seq)).isoformat()
         self.lines.append({"seq": seq, "at": at, "kind": kind, **more})
         return self
 

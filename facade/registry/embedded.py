@@ -207,9 +207,10 @@ class Embedded:
         (data / "facade.conf").write_text("".join(f"{key} = '{value}'\n" for key, value in settings.items()))
         (data / "pg_hba.conf").write_text(ACCESS)
         with (data / "postgresql.conf").open("a") as file:
-            file.write("include 'facade.conf'\ninclude_if_exists 'port.conf'\n")
+            file.write("include 'facade.conf'\ninclude 'port.conf'\n")
         for name in ("facade.conf", "pg_hba.conf"):
             how.own(data / name)
+        _set_port(how, data)
 
     def _socket_folder(self, how: Launch) -> Path:
         folder = self.folder / "run"
@@ -225,7 +226,7 @@ class Embedded:
     def _launch(self, how: Launch) -> None:
         self._clear_stale()
         if not _free(self._port()):
-            self._set_port(how)
+            _set_port(how, self.data)
         for left in self._socket_folder(how).glob(".s.PGSQL.*"):
             left.unlink()  # PostgreSQL believes in a dead server whose number is taken, or a zombie's
         (self.folder / "host").write_text(socket.gethostname())
@@ -306,20 +307,14 @@ class Embedded:
         return binaries.find(self._major())[0]
 
     def _port(self) -> int:
-        path = self.data / "port.conf"
-        found = re.search(r"port = (\d+)", path.read_text()) if path.exists() else None
-        if found is None:
-            self._set_port(launch.choose(self.data, self._account))
-            return self._port()
-        return int(found[1])
+        return int((self.data / "port.conf").read_text().rpartition("=")[2])
 
-    def _set_port(self, how: Launch) -> None:
-        with socket.socket() as probe:
-            probe.bind((LOOPBACK, 0))
-            port = probe.getsockname()[1]
-        path = self.data / "port.conf"
-        path.write_text(f"port = {port}\n")
-        how.own(path)
+
+def _set_port(how: Launch, data: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        (data / "port.conf").write_text(f"port = {probe.getsockname()[1]}\n")
+    how.own(data / "port.conf")
 
 
 def _free(port: int) -> bool:

@@ -49,8 +49,6 @@ def test_after_kill_9_the_next_start_recovers_what_was_committed(home: Path) -> 
         attempt = submit(registry).attempt_id
         quit_at_once(server, signal.SIGKILL)
         assert (server.data / "postmaster.pid").exists()
-        with pytest.raises(RegistryError):
-            registry.attempts()
         server.start()
         assert [found.id for found in registry.attempts()] == [attempt]  # the same client, reconnected
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import pytest
-from database import FILETYPES, Receipt, checksum, raw, submit
+from database import FILETYPES, Receipt, checksum, described, raw, submit
 
 from facade.errors import RefusedError, RegistryError
 from facade.registry.connection import Session
@@ -61,6 +61,21 @@ def test_a_job_told_whole_leaves_states_files_metadata_and_edges(registry: Regis
         scalar(registry, "select kind from desfile join task t on t.id = wgb_task_id where filename = 'detect-1.log'")
         == "quantum"
     )
+
+
+def test_lists_and_what_one_program_makes_for_the_next_are_used(registry: Registry) -> None:
+    ids = submit(registry)
+    task = ids.quanta[1]
+    receipt = Receipt(ids).started().executed(task, ["in.list"]).executed(task, ["in.list", "middle.fits", "none"])
+    receipt.lines[-1]["execnum"] = 2
+    made = [described("in.list", "list", "a", None, {}, ""), described("middle.fits", "middle", "b", 1, {}, "")]
+    receipt.add("outputs", quantum=task, files=made, derived=[])
+    registry.report(receipt.id, receipt.lines)
+    used = registry.run_sql(
+        "select execnum, filename from opm_used join pfw_exec using (task_id) join desfile d on d.id = desfile_id"
+        " order by 1, 2"
+    )
+    assert used.rows == ((1, "in.list"), (2, "in.list"), (2, "middle.fits"))
 
 
 def test_replay_changes_nothing(registry: Registry) -> None:
