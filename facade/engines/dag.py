@@ -111,7 +111,8 @@ def lines(
 
 
 def _graph(run: RunDirectory, done: frozenset[int]) -> Iterator[str]:
-    blocks = [tuple(jobs) for _, jobs in groupby(sorted(run.jobs, key=_order), key=attrgetter("block"))]
+    ordered = sorted(run.jobs, key=attrgetter("block", "jobnum"))
+    blocks = [tuple(jobs) for _, jobs in groupby(ordered, key=attrgetter("block"))]
     for number, jobs in enumerate(blocks):
         yield f"# block {run.blocks[jobs[0].block]}"
         yield from _nodes(jobs, done)
@@ -120,15 +121,12 @@ def _graph(run: RunDirectory, done: frozenset[int]) -> Iterator[str]:
             yield from _barrier(f"barrier_{number}", blocks[number - 1], jobs)
 
 
-def _order(job: EngineJob) -> tuple[int, int]:
-    return job.block, job.jobnum
-
-
 def _nodes(jobs: Iterable[EngineJob], done: frozenset[int]) -> Iterator[str]:
     for job in jobs:
-        node, stem = node_name(job.jobnum), job.capsule.removesuffix(".json")
-        if jobnum_of(node) != job.jobnum or not _PLAIN.fullmatch(stem):
+        stem = job.capsule.removesuffix(".json")
+        if job.jobnum < 0 or not _PLAIN.fullmatch(stem):
             raise InputError(f"job {job.jobnum} with capsule {job.capsule!r} cannot be a node of a DAG")
+        node = node_name(job.jobnum)
         yield f"JOB {node} job DONE" if job.jobnum in done else f"JOB {node} job"
         yield f'VARS {node} capsule="{stem}" jobnum="{job.jobnum}" label="{_LABEL.sub("_", job.label)}"'
 

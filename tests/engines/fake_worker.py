@@ -49,7 +49,9 @@ def main():
     while line := sys.stdin.readline():
         capsule = json.loads(line)["capsule"]
         code = serve(capsule)
-        print("babble" if "babble" in open(capsule).read() else json.dumps({"capsule": capsule, "code": code}), flush=True)
+        print(
+            "babble" if "babble" in open(capsule).read() else json.dumps({"capsule": capsule, "code": code}), flush=True
+        )
         if code > 128:
             return
 

@@ -99,7 +99,9 @@ def test_trying_again_has_an_end(tmp_path: Path):
 
 
 def test_waiting_to_try_again_holds_nobody_up(tmp_path: Path):
-    watch = Watch(make_run(tmp_path, {n: (0, ()) for n in range(1, 9)}, {1: {"codes": [75, 0]}}), workers=1, backoff=0.3)
+    watch = Watch(
+        make_run(tmp_path, {n: (0, ()) for n in range(1, 9)}, {1: {"codes": [75, 0]}}), workers=1, backoff=0.3
+    )
     assert watch()
     assert watch.jobs("succeeded") == [2, 3, 4, 5, 6, 7, 8, 1]
 
@@ -115,7 +117,9 @@ def test_a_killed_worker_is_replaced_and_its_job_tried_again(tmp_path: Path):
 
 
 def test_a_job_that_always_kills_its_worker_fails(tmp_path: Path):
-    watch = Watch(make_run(tmp_path, {n: (0, ()) for n in range(1, 9)}, {2: {"kill": [1, 2, 3]}, 3: {"kill": [1, 2, 3]}}))
+    watch = Watch(
+        make_run(tmp_path, {n: (0, ()) for n in range(1, 9)}, {2: {"kill": [1, 2, 3]}, 3: {"kill": [1, 2, 3]}})
+    )
     assert not watch()
     assert watch.kinds(2) == ["started", "lost", "retry", "started", "lost", "retry", "started", "lost", "failed"]
     assert sorted(watch.jobs("succeeded")) == [1, 4, 5, 6, 7, 8]

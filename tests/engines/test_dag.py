@@ -1,0 +1,149 @@
+"""The DAG's text: exact for a small run, and true to the run for any."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from engines.kit import DIAMOND
+from facade.engines import dag
+from facade.engines.dag import Options
+from facade.engines.rundir import EngineJob, RunDirectory
+from facade.errors import InputError, RefusedError
+from hypothesis import given
+from hypothesis import strategies as st
+
+GOLDEN = Path(__file__).with_name("golden.dag")
+
+
+def made(jobs: list[EngineJob], path: str = "/runs/Ht0_r11p01") -> RunDirectory:
+    blocks = tuple(f"block{n}" for n in range(1 + max((job.block for job in jobs), default=0)))
+    return RunDirectory(Path(path), "Ht0_r11p01", 17, blocks, tuple(jobs))
+
+
+def job(number: int, block: int = 0, parents: tuple[int, ...] = (), label: str = "") -> EngineJob:
+    return EngineJob(number, block, parents, RunDirectory.capsule_path(number), label)
+
+
+def written(run: RunDirectory, **more: object) -> list[str]:
+    given = {
+        "done": (),
+        "environment": {},
+        "python": "/usr/bin/python3",
+        "finish_argv": ["/bin/true"],
+        "options": Options(),
+    }
+    return list(dag.lines(run, **(given | more)))  # type: ignore[arg-type]
+
+
+def test_a_small_run_is_written_like_this():
+    diamond = [job(n, block, parents, f"tract=0 patch={n},1") for n, (block, parents) in DIAMOND.items()]
+    run = made([*diamond, job(1000, 1, (), 'say "$(HOME)"\\'), job(1001, 1, (1000,)), job(1002, 1, (1000,))])
+    text = written(
+        run,
+        done={1, 3},
+        environment={"PATH": "/opt/my programs:/bin", "FACADE_HOME": "/home/o'neil", "PRICE": '$(5) "net"'},
+        python="/opt/facade $1/bin/python",
+        finish_argv=["/opt/facade $1/bin/python", "-m", "facade", "engine", "finish", "Ht0_r11p01"],
+        options=Options(cpus=2, memory=4096, disk=100, commands={"requirements": '(Arch == "X86_64")'}),
+    )
+    assert "\n".join(text) + "\n" == GOLDEN.read_text()
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> RunDirectory:
+    """Runs of a few blocks (some empty), numbered in any order, with any edges inside a block."""
+    numbers = draw(st.permutations(range(draw(st.integers(0, 14)))))
+    jobs: list[EngineJob] = []
+    for number in numbers:
+        block = draw(st.integers(0, 3))
+        mates = [other.jobnum for other in jobs if other.block == block]
+        parents = draw(st.lists(st.sampled_from(mates), unique=True)) if mates else []
+        jobs.append(job(number, block, tuple(parents)))
+    return made(jobs)
+
+
+def graph(text: list[str]) -> dict[str, set[str]]:
+    """Return node -> all that comes before it."""
+    before: dict[str, set[str]] = {m[1]: set() for line in text if (m := re.match(r"JOB (\S+) job", line))}
+    for line in text:
+        if match := re.fullmatch(r"PARENT (.+) CHILD (.+)", line):
+            for child in match[2].split():
+                before[child] |= set(match[1].split())
+    for _ in before:
+        for node, above in before.items():
+            before[node] = above.union(*(before[one] for one in above))
+    return before
+
+
+@given(runs(), st.sets(st.integers(0, 13)))
+def test_nodes_edges_barriers_and_marks_are_those_of_the_run(run: RunDirectory, done: set[int]):
+    text = written(run, done=done)
+    before = graph(text)
+    numbers = [dag.jobnum_of(node) for node in before]
+    assert sorted(n for n in numbers if n is not None) == sorted(run.by_number)
+    for one in run.jobs:
+        ancestors = {dag.jobnum_of(node) for node in before[dag.node_name(one.jobnum)]} - {None}
+        assert {other.jobnum for other in run.jobs if other.block < one.block} <= ancestors
+        assert {n for n in ancestors if run.by_number[n or 0].block == one.block} == lineage(run, one)
+        mark = f"JOB {dag.node_name(one.jobnum)} job" + (" DONE" if one.jobnum in done else "")
+        assert text.count(mark) == 1
+    assert numbers.count(None) == max(0, len({one.block for one in run.jobs}) - 1)
+
+
+def lineage(run: RunDirectory, one: EngineJob) -> set[int]:
+    return set(one.parents).union(*(lineage(run, run.by_number[parent]) for parent in one.parents))
+
+
+@pytest.mark.parametrize("number", [0, 7, 999999, 1000000, 12345678])
+def test_node_names_map_back_to_job_numbers(number: int):
+    assert dag.jobnum_of(dag.node_name(number)) == number
+
+
+@pytest.mark.parametrize("name", ["barrier_1", "finish", "j1", "j0000001x", ""])
+def test_other_nodes_are_no_jobs(name: str):
+    assert dag.jobnum_of(name) is None
+
+
+@pytest.mark.parametrize(("argv", "text"), [
+    ([], '""'), (["a", "b"], '"a b"'), (["a b"], "\"'a b'\""), ([""], "\"''\""), (["it's"], "\"'it''s'\""),
+    (['"'], "\"'\"\"'\""), (["$(HOME)"], '"$(DOLLAR)(HOME)"'), (["--a=b c"], "\"'--a=b c'\""), (["A=b c"], "\"A='b c'\""),
+])  # fmt: skip
+def test_arguments_are_quoted(argv: list[str], text: str):
+    assert dag.arguments(argv) == text
+
+
+@pytest.mark.parametrize("environment", [
+    {"PGPASSWORD": "x"}, {"my_secret": "x"}, {"AWS_ACCESS_KEY_ID": "x"}, {"GITHUB_TOKEN": "x"},
+    {"FACADE_DB": "postgresql://me:hush@host/db"},
+])  # fmt: skip
+def test_secrets_are_refused(environment: dict[str, str]):
+    with pytest.raises(RefusedError, match="looks like a secret") as raised:
+        written(made([job(1)]), environment=environment)
+    assert "hush" not in str(raised.value)
+
+
+def test_what_leads_to_a_secret_is_not_one():
+    environment = {"PGPASSFILE": "/home/me/.pgpass", "FACADE_DB": "postgresql://me@host/db", "URL": "http://h:80/a@b"}
+    assert written(made([job(1)]), environment=environment)
+
+
+@pytest.mark.parametrize("bad", [
+    {"environment": {"A": "two\nlines"}}, {"environment": {"A-B": "x"}}, {"finish_argv": ["/bin/echo", "a\nb"]},
+])  # fmt: skip
+def test_what_cannot_be_written_is_an_error(bad: dict[str, object]):
+    with pytest.raises(InputError):
+        written(made([job(1)]), **bad)
+    with pytest.raises(InputError, match="cannot be a node"):
+        written(made([EngineJob(1, 0, (), "my jobs/j000001.json")]))
+
+
+def test_a_hundred_thousand_jobs_take_no_time():
+    jobs = [job(n, n // 50_000, (n - 1, n - 2) if n % 10 > 1 else (), f"tract=0 patch={n},1") for n in range(100_000)]
+    run = made(jobs)
+    before = time.process_time()
+    size = sum(map(len, written(run, done=set(range(0, 100_000, 3)))))
+    assert time.process_time() - before < 2, "about half a second here"
+    assert size < 25_000_000
