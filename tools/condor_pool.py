@@ -61,6 +61,15 @@ def client_environment(prefix: Path, config: Path) -> dict[str, str]:
     return {**env, "CONDOR_CONFIG": str(config), "PATH": path}
 
 
+def parent_of(entry: Path) -> int:
+    """The parent's id of a process in /proc; 0 if it has just ended, reaped or not."""
+    with suppress(OSError):
+        state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        if state != "Z":
+            return int(parent)
+    return 0
+
+
 class Pool:
     """The pool of one directory."""
 
@@ -85,17 +94,22 @@ class Pool:
         return None
 
     def processes(self) -> list[int]:
-        """The pool's daemons and their jobs, known by their environment."""
-        daemon = f"CONDOR_CONFIG={self.config}".encode()
-        job = f"_CONDOR_SCRATCH_DIR={self.directory}/".encode()
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                variables = (entry / "environ").read_bytes().split(b"\0")
-                is_condor = (entry / "comm").read_text().startswith("condor_")
-                if (is_condor and daemon in variables) or any(text.startswith(job) for text in variables):
-                    found.append(int(entry.name))
-        return sorted(found)
+        """The pool's daemons and their jobs: what the master began, and what tells by its environment."""
+        parents = {int(entry.name): parent_of(entry) for entry in Path("/proc").glob("[0-9]*")}
+        found = {pid for pid in (self.master(),) if pid}
+        while more := {pid for pid, parent in parents.items() if parent in found} - found:
+            found |= more
+        return sorted(found | {pid for pid in parents if self.is_marked(pid)})
+
+    def is_marked(self, pid: int) -> bool:
+        """Whether a process is a daemon or a job of this pool by its environment, if we may read that."""
+        with suppress(OSError):
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if any(text.startswith(f"_CONDOR_SCRATCH_DIR={self.directory}/".encode()) for text in variables):
+                return True
+            if f"CONDOR_CONFIG={self.config}".encode() in variables:
+                return Path(f"/proc/{pid}/comm").read_text().startswith("condor_")
+        return False
 
     def start(self, cpus: int, settings: list[str]) -> None:
         """Start the daemons and wait until a slot is ready."""
