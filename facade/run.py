@@ -171,7 +171,7 @@ def _close(registry: Registry, attempt: Attempt) -> None:
         _block_waiting(registry, ids)
         registry.finish(attempt.id, State.FAILED)
     elif any(state is not State.PLANNED for state in states.values()):
-        registry.finish(attempt.id, State.FAILED)
+        registry.finish(attempt.id, State.LOST)
 
 
 def _block_waiting(registry: Registry, ids: Ids) -> None:
@@ -207,6 +207,8 @@ def start(
     states = registry.job_states(attempt.id)
     read_receipts(registry, run, [n for n, state in states.items() if state is not State.SUCCEEDED])
     done = frozenset(n for n, state in registry.job_states(attempt.id).items() if state is State.SUCCEEDED)
+    if attempt.state.final:
+        registry.mark([attempt.task_id], State.RUNNING, f"resumed by engine {engine}")
     environment = {**site.passing(), **address.environment()}
     if engine == "htcondor":
         from facade.engines import htcondor

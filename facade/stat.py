@@ -107,7 +107,9 @@ def _advice(overview: Overview, holder: str | None) -> list[str]:
     lines: list[str] = []
     if attempt.state is State.PLANNED and holder is None:
         lines.append(f"it was never started; start it with: facade resume {attempt.name}")
-    elif attempt.state in (State.FAILED, State.LOST):
+    elif attempt.state is State.LOST:
+        lines.append(f"whatever carried it out is gone; go on with what is missing: facade resume {attempt.name}")
+    elif attempt.state is State.FAILED:
         lines.append(f"once the cause is gone, go on with what is missing: facade resume {attempt.name}")
     elif holder is not None:
         lines.append(f"carried out by {holder}; follow it with: facade stat {attempt.name} --watch")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+
 import click
 
 from facade.cli.context import address, site, talk
 from facade.errors import DONE, FAILED, InputError
-from facade.registry import Registry
+from facade.registry import Registry, binaries
 from facade.registry.embedded import Embedded
 
 
@@ -65,7 +69,20 @@ def upgrade() -> int:
 
 @db.command()
 def url() -> int:
-    """Print the URL of the database (without password) for psql: psql "$(facade db url)"."""
+    """Print the URL of the database, for psql and other programs; the password stays in a file of its own."""
     where = address()
     click.echo(where.url + (f"?passfile={where.passfile}" if where.passfile else ""))
     return DONE
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> int:
+    """Open psql on the database; ARGUMENTS are psql's own (facade db psql -c 'select …')."""
+    beside = [found.folder / "psql" for found in binaries.find()]
+    program = shutil.which("psql") or next((str(path) for path in beside if path.exists()), None)
+    if program is None:
+        raise InputError("psql is not on this machine", remedy="install PostgreSQL's client programs")
+    where = address()
+    environment = os.environ | ({"PGPASSFILE": str(where.passfile)} if where.passfile else {})
+    return subprocess.run([program, where.url, *arguments], env=environment).returncode

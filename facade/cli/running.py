@@ -216,9 +216,9 @@ def engine_run(attempt: str, workers: int | None) -> int:
 
 @engine.command("finish")
 @click.argument("attempt")
-@click.argument("status", type=int, default=0)
+@click.option("--status", type=int, envvar="FACADE_DAG_STATUS", default=0, help="How the DAG ended (DAGMan's code).")
 def engine_finish(attempt: str, status: int) -> int:
-    """Close ATTEMPT after its DAG: the DAG's last node, which keeps the DAG's *status*."""
+    """Close ATTEMPT after its DAG. The last node of a DAG decides the DAG's own status, so it keeps what it was given."""
     try:
         with registry() as opened:
             settle(opened, find(opened, attempt), engine_gone=True)
