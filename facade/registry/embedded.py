@@ -25,6 +25,7 @@ from facade.registry.launch import Launch
 
 OWNER, DATABASE, LOOPBACK = "facade_owner", "facade", "127.0.0.1"
 START_TIMEOUT = 120.0  # s; recovery of a large database after a crash takes its time
+PORT_PATIENCE = 3.0  # s
 LONGEST_SOCKET_FOLDER = 90  # a socket's whole path may have 107 bytes
 
 CONFIGURATION = {
@@ -225,7 +226,7 @@ class Embedded:
 
     def _launch(self, how: Launch) -> None:
         self._clear_stale()
-        if not _free(self._port()):
+        if not _vacated(self._port()):
             _set_port(how, self.data)
         for left in self._socket_folder(how).glob(".s.PGSQL.*"):
             left.unlink()  # PostgreSQL believes in a dead server whose number is taken, or a zombie's
@@ -315,6 +316,14 @@ def _set_port(how: Launch, data: Path) -> None:
         probe.bind((LOOPBACK, 0))
         (data / "port.conf").write_text(f"port = {probe.getsockname()[1]}\n")
     how.own(data / "port.conf")
+
+
+def _vacated(port: int) -> bool:
+    """Tell whether *port* is free; children of a killed server keep it for a moment, and clients know it by now."""
+    deadline = time.monotonic() + PORT_PATIENCE
+    while not (free := _free(port)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return free
 
 
 def _free(port: int) -> bool:

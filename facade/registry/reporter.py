@@ -33,7 +33,7 @@ class Reporter:
         self._sent = 0
         self._wake = threading.Condition()
         self._closing = False
-        self._settled = False
+        self._settled = self._given_up = False
         self.error: FacadeError | None = None
         self._thread = threading.Thread(target=self._run, name="facade-reporter", daemon=True)
         self._thread.start()
@@ -51,16 +51,17 @@ class Reporter:
             self._closing = True
             self._wake.notify()
         self._thread.join(timeout)
+        self._given_up = True
         return self._settled
 
     def _run(self) -> None:
         wait = FIRST_WAIT
         with closing(self._session):
-            while not self._settled:
+            while not (self._settled or self._given_up):
                 try:
                     self._step()
                 except UnreachableError as error:
-                    logger.warning("%s; trying again in %.1f s", error.message, wait)
+                    logger.warning("%s; trying again", error.message)
                     self._session.close()
                     self._sent = 0  # a server that crashed may have forgotten what it said it had; it skips the rest
                     self._pause(wait)
