@@ -1,6 +1,6 @@
 """What a file is called and where it lies.
 
-A file's identity is (filename, compression); ``compression`` is "" or a suffix such as ``.fz`` that follows the filename.
+A file's identity is (filename, compression); ``compression`` is "" or a suffix such as ``.fz`` after the filename.
 Inside a job it lies at ``path/filename+compression``, in an archive below the archive's root likewise.
 """
 
@@ -15,7 +15,7 @@ from facade.wcl.scope import Scalar
 COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
 MAX_NAME = 255  # bytes; the limit of every file system an archive is likely to lie on
 
-_NUMBER = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,14 @@ def name_fault(name: str) -> str | None:
 
 @lru_cache(maxsize=65536)
 def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
-    return tuple((0, int(p), p) if p.isdigit() else (1, 0, p) for p in _NUMBER.split(text) if p)
+    # every second piece is a number; the longer of two numbers is the greater one once leading zeros are gone
+    return tuple(
+        (0, len(piece.lstrip("0")), piece.lstrip("0") + piece) if index % 2 else (1, 0, piece)
+        for index, piece in enumerate(_NUMBER.split(text))
+        if piece
+    )
 
 
 def natural_key(values: tuple[Scalar, ...]) -> tuple[object, ...]:
     """Return a sort key in which ``9`` comes before ``10``, in numbers and inside texts."""
-    return tuple(_natural("" if v is None else str(v)) for v in values)
+    return tuple([_natural("" if v is None else str(v)) for v in values])

@@ -2,67 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 
-from facade.campaign.faults import Faults
+from facade.campaign.faults import Faults, reference, shown
 from facade.campaign.model import Campaign, Depends, Module
-from facade.wcl.scope import BadReference, MissingVariable, Slot, Template
+from facade.wcl.scope import BadReference, MissingVariable, Scope, Slot, Template
 from facade.wcl.tree import Section, Value, did_you_mean
 
 PLANNED = frozenset({"wrapnum", "patchname", "qoutfile", "outputfile", "outputxml", "compression"})
 """Names that planning, query codes and queries supply besides columns."""
 
 
-def check_references(campaign: Campaign, faults: Faults) -> None:
-    """Check what modules say of each other, of patterns, and of variables that nothing could supply."""
+def check_references(campaign: Campaign, faults: Faults, reported: Collection[str] = ()) -> None:
+    """Check what modules say of each other, of patterns, and of variables that nothing could supply.
+
+    Variables in *reported* are known to be missing; that they are undefined is not said again.
+    """
     root = campaign.document.root
+    # a module that could not be read is told once, not again by all who depend on it
+    unread = {name for name, _ in (root.section("module") or Section()).sections()} if faults else set()
     earlier: dict[str, Module] = {}
     for module in campaign.modules:
         for spec in [*module.files.values(), *module.lists.values()]:
             for depends in spec.depends:
-                _check_depends(depends, module, earlier, faults)
+                if depends.module in earlier or depends.module not in unread or depends.module == module.name:
+                    _check_depends(depends, module, earlier, faults)
             for key, group in (("dirpat", "directory_pattern"), ("filepat", "filename_pattern")):
                 value = spec.section.value(key)
                 patterns = root.section(group)
                 if value is not None and (patterns is None or value.text.lower() not in patterns):
-                    faults.unknown(value, f"{group}", value.text.lower(), list(patterns) if patterns else [])
+                    faults.unknown(
+                        value, group.replace("_", " "), value.text.lower(), list(patterns) if patterns else []
+                    )
         earlier[module.name] = module
-        _check_variables(campaign, module, faults)
+        _check_variables(campaign, module, faults, reported)
 
 
 def _check_depends(depends: Depends, module: Module, earlier: dict[str, Module], faults: Faults) -> None:
     found = earlier.get(depends.module)
+    ref = depends.ref
     if found is None:
         faults.unknown(depends.at, f"module that runs before '{module.name}'", depends.module, earlier)
-    elif found.dataset(depends.ref) is None:
-        known = found.files if depends.ref.kind == "file" else found.lists
-        faults.unknown(depends.at, f"{depends.ref.kind} of module '{found.name}'", depends.ref.name, known)
+    elif found.dataset(ref) is None:
+        known = found.files if ref.kind == "file" else found.lists
+        faults.unknown(depends.at, f"{ref.kind} of module '{found.name}'", ref.name, known)
 
 
-def _check_variables(campaign: Campaign, module: Module, faults: Faults) -> None:
+def _check_variables(campaign: Campaign, module: Module, faults: Faults, reported: Collection[str]) -> None:
     """Report variables that neither the configuration nor any column could supply."""
-    columns = {name for filetype in campaign.filetypes.values() for name, _, _ in filetype.columns}
-    for one in campaign.modules:
-        columns |= {*one.loop, *(k for s in [*one.files.values(), *one.lists.values()] for k in s.keys)}
-        columns |= {c.lower() for spec in one.lists.values() for _, c in spec.columns}
-    texts: list[tuple[Value, Section | None]] = [(v, None) for _, v in module.parameters]
-    texts += [(v, None) for one in module.execs for _, v in one.cmdline] + [(e.execname, None) for e in module.execs]
-    for spec in [*module.files.values(), *module.lists.values()]:
-        texts += [(v, spec.section) for k in ("filename", "rename_file", "args") if (v := spec.section.value(k))]
-        pattern = campaign.document.root.path(f"filename_pattern.{spec.filepat.text.lower()}") if spec.filepat else None
-        texts += [(pattern, spec.section)] if isinstance(pattern, Value) else []
-    for value, search in texts:
+    columns = _columns(campaign)
+    for value, search in _texts(campaign, module):
         scope = campaign.scope(module, search)
         # any column of any query may turn up as a loop value; what none of them is called is surely undefined
         scope.late = frozenset(columns) | PLANNED
         scope.dotted = _dataset_reference(module)
         try:
-            scope.compile(value.text)
-        except MissingVariable as missing:
-            remedy = did_you_mean(missing.name, {*scope.known(), *columns})
-            faults.at(value, f"undefined variable '{missing.name}'", remedy or f"define '{missing.name} = …'")
+            for missing in _missing(scope, value.text):
+                _undefined(missing, value, module, scope, columns, faults, reported)
         except BadReference as error:
-            faults.at(value, str(error))
+            faults.at(error.at or value, str(error))
+
+
+def _missing(scope: Scope, text: str) -> Iterator[MissingVariable]:
+    """Yield each variable of *text* that nothing supplies, and take it for supplied from then on."""
+    while True:
+        try:
+            scope.compile(text)
+            return
+        except MissingVariable as missing:
+            yield missing
+            scope.late |= {missing.name}
+
+
+def _undefined(
+    missing: MissingVariable,
+    value: Value,
+    module: Module,
+    scope: Scope,
+    columns: set[str],
+    faults: Faults,
+    reported: Collection[str],
+) -> None:
+    name = missing.name
+    if name.startswith(("file.", "list.")):
+        known = [*(f"file.{n}.fullname" for n in module.files), *(f"list.{n}.fullname" for n in module.lists)]
+        message = f"'{name}' names no file or list of module '{module.name}'"
+        faults.at(reference(missing.at or value, name), message, did_you_mean(name, known) or f"known: {shown(known)}")
+    elif name not in reported:
+        faults.undefined(value, missing, [*scope.known(), *sorted(columns)])
+
+
+def _columns(campaign: Campaign) -> set[str]:
+    """Return every column that the campaign mentions."""
+    columns = {name for filetype in campaign.filetypes.values() for name, _, _ in filetype.columns}
+    for one in campaign.modules:
+        for spec in [*one.files.values(), *one.lists.values()]:
+            columns |= {*spec.keys, *(spec.query.output if spec.query else ())}
+        columns |= {*one.loop, *(c.lower() for spec in one.lists.values() for _, c in spec.columns)}
+    return columns - {"fullname", "filename"}
+
+
+def _texts(campaign: Campaign, module: Module) -> list[tuple[Value, Section | None]]:
+    """Return every text of a module in which variables are replaced, and the section that is searched first."""
+    root = campaign.document.root
+    texts: list[tuple[Value, Section | None]] = [(value, None) for _, value in module.parameters]
+    texts += [(module.per_file, None)] if module.per_file else []
+    for one in module.execs:
+        texts += [(one.execname, one.section), *((value, one.section) for _, value in one.cmdline)]
+    for spec in [*module.files.values(), *module.lists.values()]:
+        keys = ("filename", "fullname", "rename_file", "args")
+        texts += [(value, spec.section) for key in keys if (value := spec.section.value(key))]
+        pattern = root.path(f"filename_pattern.{spec.filepat.text.lower()}") if spec.filepat else None
+        directory = root.path(f"directory_pattern.{spec.dirpat.text.lower()}") if spec.dirpat else None
+        patterns = (
+            [pattern, *(directory.value(k) for k in ("ops", "runtime"))]
+            if isinstance(directory, Section)
+            else [pattern, directory]
+        )
+        texts += [(value, spec.section) for value in patterns if isinstance(value, Value)]
+    return texts
 
 
 def _dataset_reference(module: Module) -> Callable[[str], Template | None]:

@@ -50,8 +50,9 @@ class Depends:
 class QuerySpec:
     """A query that finds a dataset. ``program`` is "generic", a query code's name, or an executable.
 
-    For the generic query ``fields`` maps field to wanted value (unresolved text) and ``table`` and ``output`` say where and
-    what; for all others ``arguments`` is the unresolved argument text.
+    For the generic query ``fields`` maps field to wanted value (unresolved text) and ``table`` and ``output`` say where
+    and what; for all others ``arguments`` is the unresolved argument text, and ``output`` names columns that
+    the program supplies, if the campaign says so.
     """
 
     program: str
@@ -100,6 +101,7 @@ class ListSpec(Dataset):
     format: str = "textsp"
     header: bool = False
     sortkey: tuple[str, ...] = ()
+    reverse: bool = False
 
     @property
     def members(self) -> tuple[str, ...]:

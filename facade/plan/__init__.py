@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from facade.campaign import Campaign
 from facade.errors import CampaignError, Fault, MissingInputError
+from facade.files import clean_path
 from facade.plan.bench import Missing, Workbench
 from facade.plan.datasets import Inputs
-from facade.plan.graph import jobs
+from facade.plan.graph import circle, jobs
 from facade.plan.model import (
     Job,
     Plan,
@@ -52,11 +53,12 @@ class MissingFiles(MissingInputError):
     """Files that the campaign names are not among the given rows; ``names`` may be looked up in the registry."""
 
     def __init__(self, missing: Sequence[Missing]) -> None:
-        self.names = tuple(dict.fromkeys(one.name for one in missing))
+        self.names = tuple(dict.fromkeys(one.name for one in missing if one.name))
         lines = [str(one.fault) for one in missing[:SHOWN]]
         if len(missing) > SHOWN:
             lines.append(f"… and {len(missing) - SHOWN} more")
-        super().__init__("\n".join(lines), remedy="ingest the missing files (facade ingest), or mend the pattern")
+        remedy = "ingest the missing files (facade ingest), or mend the pattern or the query"
+        super().__init__("\n".join(lines), remedy=remedy)
 
 
 def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = ()) -> Plan:
@@ -71,17 +73,16 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
     for index, block in enumerate(campaign.blocks):
         for module in block.modules:
             ModulePlanner(bench, module, index).run()
-    if bench.empty and not bench.faults:
-        raise MissingInputError("\n".join(str(fault) for fault in bench.empty))
+    archive_path, environment = _texts(campaign, bench.faults)
     if bench.faults:
-        raise CampaignError(bench.faults)
+        raise CampaignError(bench.all_faults())
+    if bench.empty:
+        raise MissingInputError("\n".join(str(fault) for fault in bench.empty))
     if bench.missing:
         raise MissingFiles(bench.missing)
-    faults: list[Fault] = []
-    planned_jobs = jobs(bench.quanta, bench.files, bench.job_keys, faults)
-    archive_path, environment = _texts(campaign, faults)
-    if faults:
-        raise CampaignError(faults)
+    planned_jobs = jobs(bench.quanta, bench.files, bench.job_keys)
+    if waiting := circle(planned_jobs):
+        raise CampaignError([_circle_fault(campaign, waiting, bench.quanta)])
     return Plan(
         identity=campaign.identity,
         archive_path=archive_path,
@@ -96,18 +97,34 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
     )
 
 
+def _circle_fault(campaign: Campaign, waiting: Sequence[Job], quanta: Sequence[Quantum]) -> Fault:
+    block = campaign.blocks[waiting[0].block]
+    labels = []
+    for job in waiting:
+        modules = dict.fromkeys(quanta[wrapnum - 1].module for wrapnum in job.quanta)
+        labels.append(f"{' '.join(f'{k}={v}' for k, v in job.keys.items()) or 'all'} ({', '.join(modules)})")
+    at = next((v for m in block.modules if (v := m.section.value("divide_jobs_by")) is not None), block.section)
+    return campaign.document.fault(
+        f"jobs of block '{block.name}' wait for each other in a circle: {' -> '.join(labels)}",
+        at,
+        remedy="choose divide_jobs_by keys that keep these modules in one job, or split the block",
+    )
+
+
 def _texts(campaign: Campaign, faults: list[Fault]) -> tuple[str, dict[str, str]]:
     """Return the archive directory of the attempt and the environment of its jobs."""
     scope = campaign.scope()
     root = campaign.document.root
-    entries = [("", root.value("ops_run_dir"))]
     section = root.section("job_environment") or Section()
-    entries += [(key.upper(), value) for key, value in section.values()]
+    entries = [("", root.value("ops_run_dir")), *((key.upper(), value) for key, value in section.values())]
     texts: dict[str, str] = {}
     for key, value in entries:
         try:
             texts[key] = scope.resolve(value.text) if value is not None else ""
         except (MissingVariable, BadReference) as error:
-            name = f"undefined variable '{error.name}'" if isinstance(error, MissingVariable) else str(error)
-            faults.append(campaign.document.fault(name, value))
-    return texts.pop("", ""), texts
+            faults.append(campaign.document.fault(str(error), error.at or value))
+    archive_path = clean_path(texts.pop("", ""))
+    if archive_path is None:
+        message = "'ops_run_dir' leaves the archive: it must be a relative path without '..'"
+        faults.append(campaign.document.fault(message, root.value("ops_run_dir")))
+    return archive_path or "", texts

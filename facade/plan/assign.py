@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from facade.campaign import FileSpec, ListSpec, Module, Ref
 from facade.files import clean_path, join, name_fault, natural_key, split_compression
-from facade.plan.bench import Draft, Missing, Workbench
-from facade.plan.datasets import Dataset, Line, NoSingleValue
+from facade.plan.bench import Draft, ListLine, Missing, Workbench
+from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
 from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use
 from facade.plan.templates import Compiled, Naming
-from facade.wcl.scope import BadReference, Scalar
+from facade.wcl.scope import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
 SEPARATORS = {"textsp": " ", "textcsv": ", ", "texttab": "\t"}
@@ -41,49 +41,58 @@ class Assigner:
         return self.execs(draft)
 
     def assign_input(self, draft: Draft, spec: FileSpec, naming: Naming) -> None:
-        data = self.datasets[f"file.{spec.name}"]
+        """Give the quantum its file, or files, of one input section."""
+        data, section = self.datasets[f"file.{spec.name}"], f"file.{spec.name}"
         if not data.lines and (spec.depends or spec.query):
+            if not spec.optional:
+                at = spec.depends[0].at if spec.depends else spec.section
+                self.bench.fault(
+                    f"file '{spec.name}' of module '{self.module.name}' has no lines", at, alike=spec.section
+                )
             return
+        found: list[tuple[int, Mapping[str, Scalar]]] = []
         if not data.lines:
             index = self.find(draft, spec, naming, draft.values)
-            if index is not None:
-                self.use(draft, f"file.{spec.name}", index, naming, draft.values)
-            return
-        lines = data.select(spec.keys, draft.values)
-        found: list[tuple[int, Mapping[str, Scalar]]] = []
-        for line in lines:
-            for index in line.files.values():
-                one = index if index is not None else self.find(draft, spec, naming, {**draft.values, **line.columns})
-                if one is not None:
-                    found.append((one, line.columns))
-        if not found and not spec.optional:
-            self.missing(
-                draft, spec.name, f"no line of file '{spec.name}' has {self.wanted(draft, spec)}", spec.section
-            )
-        elif len(lines) > 1 and not spec.multiple:
-            at = spec.section.value("divide_by") or spec.section.value("match") or spec.section
-            self.bench.fault(
-                f"quantum {draft.label}: {len(lines)} lines of file '{spec.name}' have {self.wanted(draft, spec)}",
-                at,
-                "divide_by (or match) more keys, or set ignore_multiple_error",
-            )
-        for index, columns in found:
-            self.use(draft, f"file.{spec.name}", index, naming, {**columns, **draft.values})
+            found += [(index, {})] if index is not None else []
+        else:
+            lines = data.select(spec.keys, draft.values)
+            for line in lines:
+                index = self.bench.index(_own(spec, line))
+                if index is None:
+                    index = self.find(draft, spec, naming, {**draft.values, **line.columns})
+                found += [(index, line.columns)] if index is not None else []
+            if not lines and not spec.optional:
+                self.missing(draft, "", f"no line of {data.what} has {self.wanted(draft, spec)}", spec.section)
+            elif len(lines) > 1 and not spec.multiple:
+                self.ambiguous(draft, spec, len(lines))
+        if found:
+            together = [(i, self.use(draft, section, i, naming, {**columns, **draft.values})) for i, columns in found]
+            draft.name(section, [(full, self.bench.files[i].filename) for i, full in together])
+
+    def ambiguous(self, draft: Draft, spec: FileSpec, count: int) -> None:
+        """Report that a file section has several lines for one quantum."""
+        at = next((v for key in ("loopkey", "match", "divide_by") if (v := spec.section.value(key))), spec.section)
+        self.bench.fault(
+            f"quantum {draft.label}: {count} lines of file '{spec.name}' have {self.wanted(draft, spec)}",
+            at,
+            "divide_by (or match) more keys, or set ignore_multiple_error" if spec.keys else "add divide_by (or match)",
+            alike=spec.section.location,
+        )
 
     def wanted(self, draft: Draft, spec: FileSpec | ListSpec) -> str:
+        """Say which values of its keys a section is asked for."""
         return " ".join(f"{k}={draft.values.get(k)}" for k in spec.keys) or "no keys to tell them apart"
 
     def missing(self, draft: Draft, name: str, message: str, at: Value | Section) -> None:
+        """Note that a file, or a line of a dataset, is missing."""
         fault = self.bench.campaign.document.fault(f"quantum {draft.label}: {message}", at)
         self.bench.missing.append(Missing(name, draft.label, fault))
 
     def find(self, draft: Draft, spec: FileSpec, naming: Naming, values: Mapping[str, Scalar]) -> int | None:
         """Return the file that *spec* names for these values: planned earlier, or registered."""
         if naming.name is None:
-            self.bench.fault(
-                f"file '{spec.name}' of module '{self.module.name}' has no filepat and its lines no filename",
-                spec.section,
-            )
+            message = f"file '{spec.name}' of module '{self.module.name}' has no filepat and its lines no filename"
+            self.bench.fault(message, spec.section, "add filepat or filename", alike=spec.section.location)
             return None
         name = naming.name.format(values)
         index = self.bench.by_name.get(name)
@@ -95,7 +104,7 @@ class Assigner:
         """Note that file *name* is missing and go on with a stand-in, to find all that is missing in one go."""
         if name in self.bench.awaited:
             return self.bench.awaited[name][0]
-        at = spec.filename or spec.filepat or spec.section
+        at = spec.filename or spec.fullname or spec.filepat or spec.section
         self.missing(draft, name, f"file '{name}' is neither made earlier nor registered", at)
         filename, compression = split_compression(name)
         self.bench.files.append(
@@ -108,105 +117,115 @@ class Assigner:
 
     def use(self, draft: Draft, section: str, index: int, naming: Naming, values: Mapping[str, Scalar]) -> str:
         """Add an input and return its path in the job."""
-        path = clean_path(naming.path.format(values))
-        if path is None:
-            raise BadReference(f"directory of {section} leaves the job: '{naming.path.format(values)}'")
+        path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
         rename = naming.rename.format(values) if naming.rename else ""
-        draft.inputs.append(Use(section, index, path, rename))
-        full = join(path, self.bench.files[index].name)
-        known = draft.values.get(f"{section}.fullname")
-        draft.values[f"{section}.fullname"] = f"{known},{full}" if known else full
-        draft.values[f"{section}.filename"] = self.bench.files[index].filename
-        draft.assigned.setdefault(section, []).append(index)
-        return full
+        if rename and (reason := name_fault(rename)):
+            raise BadReference(f"rename_file of {section} {reason}: '{rename}'")
+        draft.inputs[Use(section, index, path, rename)] = None
+        draft.assign(section, index)
+        return join(path, self.bench.files[index].name)
+
+    def directory(self, text: str, what: str, where: str) -> str:
+        """Return a directory in its plainest spelling; raises BadReference if it leaves its root."""
+        path = clean_path(text)
+        if path is None:
+            raise BadReference(f"{what} leaves {where}: '{text}'")
+        return path
 
     def assign_list(self, draft: Draft, spec: ListSpec) -> None:
-        data = self.datasets[f"list.{spec.name}"]
+        """Give the quantum the lines of one list with their files, and the list file itself."""
+        data, section = self.datasets[f"list.{spec.name}"], f"list.{spec.name}"
         lines = list(data.select(spec.keys, draft.values))
         if spec.sortkey:
-            lines.sort(key=lambda line: natural_key(tuple(line.columns.get(k) for k in spec.sortkey)))
+            lines.sort(key=lambda line: self.order(spec, line), reverse=spec.reverse)
         if not lines:
-            return self.missing(
-                draft, spec.name, f"no line of list '{spec.name}' has {self.wanted(draft, spec)}", spec.section
+            message = (
+                f"no line of {data.what} has {self.wanted(draft, spec)}" if data.lines else f"{data.what} is empty"
             )
-        columns: list[Mapping[str, Scalar]] = []
+            self.missing(draft, "", message, spec.section)
+        seen: list[ListLine] = []
+        names: dict[str, list[tuple[str, str]]] = {}
         for line in lines:
-            row = dict(line.columns)
-            for nick, index in self.members(spec, line):
-                member = self.module.files.get(nick)
-                if member is None:
-                    continue
-                naming = self.compiled.files[nick]
+            own: dict[str, Mapping[str, Scalar]] = {}
+            for nick, source in self.members(spec, line):
+                member, naming = self.module.files[nick], self.compiled.files[nick]
                 together = {**draft.values, **line.columns}
-                found = index if index is not None else self.find(draft, member, naming, together)
-                if found is not None:
-                    row[f"{nick}.fullname"] = self.use(draft, f"list.{spec.name}.{nick}", found, naming, together)
-                    for key, value in self.bench.files[found].metadata.items():
-                        row.setdefault(key, value)
-            columns.append(row)
-        draft.lines[spec.name] = columns
-        self.list_file(draft, spec, self.compiled.lists[spec.name], columns)
+                index = self.bench.index(source)
+                if index is None:
+                    index = self.find(draft, member, naming, together)
+                if index is not None:
+                    full = self.use(draft, f"{section}.{nick}", index, naming, together)
+                    file = self.bench.files[index]
+                    known = metadata(source) if isinstance(source, Mapping) else file.metadata
+                    own[nick] = {**known, "fullname": full, "filename": file.filename}
+                    names.setdefault(nick, []).append((full, file.filename))
+            seen.append(ListLine(line.columns, own))
+        for nick, files in names.items():
+            draft.name(f"{section}.{nick}", files)
+        draft.lines[spec.name] = seen
+        self.list_file(draft, spec, self.compiled.lists[spec.name], seen)
 
-    def members(self, spec: ListSpec, line: Line) -> list[tuple[str, int | None]]:
+    def order(self, spec: ListSpec, line: Line) -> tuple[object, ...]:
+        """Return the sort key of a line; raises NoSingleValue."""
+        keys = [key.rpartition(".")[2] for key in spec.sortkey]
+        for key in keys:
+            if key not in line.columns:
+                has = ", ".join(line.columns) or "none"
+                raise NoSingleValue(f"sortkey: a line of list '{spec.name}' has no column '{key}'; its columns: {has}")
+        return natural_key(tuple(line.columns[key] for key in keys))
+
+    def members(self, spec: ListSpec, line: Line) -> list[tuple[str, Source]]:
         """Return (nickname in the list, file) of a line; a line's only file serves the list's only nickname."""
         wanted = [nick for nick in spec.members if nick in self.module.files]
         if len(wanted) == 1 and len(line.files) == 1:
             return [(wanted[0], next(iter(line.files.values())))]
         return [(nick, line.files.get(nick)) for nick in wanted]
 
-    def list_file(self, draft: Draft, spec: ListSpec, naming: Naming, lines: Sequence[Mapping[str, Scalar]]) -> None:
+    def list_file(self, draft: Draft, spec: ListSpec, naming: Naming, lines: Sequence[ListLine]) -> None:
+        """Write the list file, if the list has a name."""
         if naming.name is None:
             return
         separator = SEPARATORS[spec.format]
         text = [f"# {separator.join(column for _, column in spec.columns)}\n"] if spec.header else []
+        wanted = [(nick, column.lower()) for nick, column in spec.columns]
         for line in lines:
-            cells = [
-                line.get(f"{nick}.fullname") if c.lower() == "fullname" else line.get(c.lower())
-                for nick, c in spec.columns
-            ]
+            cells = [line.get(nick, column) for nick, column in wanted]
             if None in cells:
                 column = spec.columns[cells.index(None)][1]
-                raise NoSingleValue(
-                    f"list '{spec.name}' has a line without column '{column}'; "
-                    f"columns: {', '.join(k for k in line if '.' not in k)}"
-                )
-            text.append(separator.join(str(cell) for cell in cells) + "\n")
-        index = self.new_file(draft, spec, naming, "list", {}, producer=-1)
-        path = clean_path(naming.path.format(draft.values)) or ""
+                has = ", ".join(line.columns) or "none"
+                raise NoSingleValue(f"a line of list '{spec.name}' has no column '{column}'; its columns: {has}")
+            text.append(separator.join([_cell(spec, plain(cell)) for cell in cells]) + "\n")
         section = f"list.{spec.name}"
+        path = self.directory(naming.path.format(draft.values), f"the directory of {section}", "the job")
+        index = self.new_file(draft, spec, naming, "list", {}, producer=-1)
         draft.lists.append(PlannedList(section, index, path, "".join(text)))
-        draft.values[f"{section}.fullname"] = join(path, self.bench.files[index].name)
-        draft.values[f"{section}.filename"] = self.bench.files[index].filename
-        draft.assigned.setdefault(section, []).append(index)
+        draft.name(section, [(join(path, self.bench.files[index].name), self.bench.files[index].filename)])
+        draft.assign(section, index)
 
     def assign_output(self, draft: Draft, spec: FileSpec, naming: Naming) -> None:
-        values = draft.values
-        metadata = {**naming.constants, **draft.keys}
+        """Name one output of the quantum and say what is known of it beforehand."""
+        values, section = draft.values, f"file.{spec.name}"
+        described: dict[str, Scalar] = {**naming.constants, **draft.keys}
         for name in naming.metadata:
             if name in values:
-                metadata[name] = values[name]
-        filetype = self.bench.campaign.filetypes[spec.filetype]
-        for column, _, source in filetype.columns:
-            if not source and column in values and column not in metadata:
-                metadata[column] = values[column]
+                described[name] = values[name]
+        for column, _, source in self.bench.campaign.filetypes[spec.filetype].columns:
+            if not source and column in values and column not in described:
+                described[column] = values[column]
+        path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
         index = self.new_file(
             draft,
             spec,
             naming,
             spec.filetype,
-            metadata,
+            described,
             producer=draft.wrapnum,
             optional=spec.optional,
             save=spec.savefiles,
         )
-        path = clean_path(naming.path.format(values))
-        if path is None:
-            raise BadReference(f"directory of output '{spec.name}' leaves the job")
-        section = f"file.{spec.name}"
         draft.outputs.append(Use(section, index, path))
-        draft.values[f"{section}.fullname"] = join(path, self.bench.files[index].name)
-        draft.values[f"{section}.filename"] = self.bench.files[index].filename
-        draft.assigned.setdefault(section, []).append(index)
+        draft.name(section, [(join(path, self.bench.files[index].name), self.bench.files[index].filename)])
+        draft.assign(section, index)
 
     def new_file(
         self,
@@ -222,40 +241,60 @@ class Assigner:
     ) -> int:
         """Name a file that the plan makes; a second writer of a name is an error."""
         assert naming.name is not None
-        name = naming.name.format(draft.values).rpartition("/")[2]
-        at = spec.filepat or spec.filename or spec.section
+        name = naming.name.format(draft.values)
+        archive_path = naming.archive_path.format(draft.values)
         if reason := name_fault(name):
             raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'")
         if name in self.bench.by_name:
-            other = self.bench.files[self.bench.by_name[name]].producer
-            who = f"quantum {self.bench.quanta[other - 1].label}" if 0 < other < draft.wrapnum else "something else"
-            self.bench.fault(
-                f"'{name}' is written by {draft.label} and by {who}",
-                at,
-                "let the pattern use every loop key of its module",
-            )
+            self.second_writer(draft, spec, name, self.bench.made_by.get(self.bench.by_name[name]))
         if name in self.bench.awaited:
-            reader = self.bench.awaited[name][1]
-            self.bench.fault(
-                f"'{name}' is made by {draft.label}, but {reader} needs it earlier",
-                at,
-                "put the module that makes it earlier in modulelist or blocklist",
-            )
+            self.made_too_late(draft, spec, name, self.bench.awaited[name][1])
         filename, compression = split_compression(name)
-        return self.bench.add(
+        index = self.bench.add(
             PlannedFile(
                 filename=filename,
                 compression=compression,
                 filetype=filetype,
                 producer=producer,
                 metadata=metadata,
-                archive_path=clean_path(naming.archive_path.format(draft.values)) or "",
+                archive_path=self.directory(archive_path, f"the archive directory of '{spec.name}'", "the archive"),
                 optional=optional,
                 save=save,
             )
         )
+        self.bench.made_by[index] = draft.label
+        return index
+
+    def second_writer(self, draft: Draft, spec: FileSpec | ListSpec, name: str, other: str | None) -> None:
+        """Report that *name* is taken, by quantum *other* or by a registered file."""
+        at = spec.filename or spec.filepat or spec.section
+        if other is None:
+            message = f"'{name}' is to be written by {draft.label}, but a registered input is called so"
+            remedy = "let the pattern use ${reqnum} and ${attnum}"
+        elif other == draft.label:
+            message, remedy = (
+                f"'{name}' is written twice by {draft.label}",
+                "give each output its own flabel or pattern",
+            )
+        else:
+            message = f"'{name}' is written by {other} and by {draft.label}"
+            remedy = (
+                "let the pattern use every loop key of its module, and something of the module's own such as flabel"
+            )
+        self.bench.fault(message, at, remedy, alike=("second writer", at))
+
+    def made_too_late(self, draft: Draft, spec: FileSpec | ListSpec, name: str, reader: str) -> None:
+        """Report that *name* was wanted before it is made."""
+        at = spec.filename or spec.filepat or spec.section
+        if reader == draft.label:
+            message, remedy = f"{draft.label} needs '{name}' as input and makes it as well", "name the two differently"
+        else:
+            message = f"'{name}' is made by {draft.label}, but {reader} needs it earlier"
+            remedy = "put the module that makes it earlier in modulelist or blocklist"
+        self.bench.fault(message, at, remedy, alike=("made too late", at))
 
     def execs(self, draft: Draft) -> tuple[PlannedExec, ...]:
+        """Return the programs of the quantum with their command lines and files."""
         result = []
         for spec, command in zip(self.module.execs, self.compiled.commands, strict=True):
             derived = [
@@ -282,6 +321,25 @@ class Assigner:
         if ref.member and (with_list or not found):
             found = [*draft.assigned.get(f"list.{ref.name}", ()), *found]
         return found
+
+
+def _own(spec: FileSpec, line: Line) -> Source:
+    """Return the file of a line that serves section *spec*: the one of its name, or the only one."""
+    if spec.name in line.files:
+        return line.files[spec.name]
+    if len(line.files) > 1:
+        nicknames = ", ".join(line.files)
+        raise NoSingleValue(f"a line of file '{spec.name}' holds the files {nicknames}, none of them '{spec.name}'")
+    return next(iter(line.files.values()), None)
+
+
+def _cell(spec: ListSpec, text: str) -> str:
+    """Return *text* as a cell of a list: quoted in a textcsv, and never such that it would read as two."""
+    if spec.format == "textcsv":
+        return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+    if text == "" or SEPARATORS[spec.format] in text:
+        raise BadReference(f"'{text}' would not be one word in list '{spec.name}': write 'format = textcsv'")
+    return text
 
 
 def _unique(indices: Iterable[int]) -> tuple[int, ...]:

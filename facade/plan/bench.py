@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from facade.campaign import Campaign
+from facade.campaign.faults import in_order
 from facade.errors import Fault
-from facade.plan.datasets import FILE_COLUMNS, Dataset, Inputs
+from facade.plan.datasets import Dataset, Inputs, Row, Source, metadata
 from facade.plan.model import PlannedFile, PlannedList, Quantum, Use
 from facade.wcl.scope import Scalar
 from facade.wcl.tree import Section, Value
@@ -15,7 +17,8 @@ from facade.wcl.tree import Section, Value
 
 @dataclass(slots=True)
 class Missing:
-    """A file that a quantum needs and that neither the plan nor the given rows have."""
+    """A file that a quantum needs and that neither the plan nor the given rows have; ``name`` is "" where a query
+    found no line for the quantum, so that there is no name to look for."""
 
     name: str
     quantum: str
@@ -40,10 +43,35 @@ class Workbench:
     """Missing files: name -> (stand-in in the table, label of the first quantum that wants it)."""
     failed: set[str] = field(default_factory=set)
     """Modules that could not be planned; what depends on them is not reported again."""
+    made_by: dict[int, str] = field(default_factory=dict)
+    """File that the plan makes -> label of the quantum that makes it."""
+    _alike: dict[Hashable, list[int]] = field(default_factory=dict)
+    _contested: set[tuple[int, str]] = field(default_factory=set)
 
-    def fault(self, message: str, at: Value | Section | None, remedy: str = "") -> None:
-        """Note a fault of the campaign; planning goes on, to find the others."""
+    def fault(self, message: str, at: Value | Section | None, remedy: str = "", alike: Hashable = None) -> None:
+        """Note a fault of the campaign; planning goes on, to find the others.
+
+        Of faults that are *alike* only the first is told, and how many there are: a wrong pattern meets every quantum.
+        """
+        if alike is not None and alike in self._alike:
+            self._alike[alike][1] += 1
+            return
+        if alike is not None:
+            self._alike[alike] = [len(self.faults), 0]
         self.faults.append(self.campaign.document.fault(message, at, remedy=remedy))
+
+    def all_faults(self) -> list[Fault]:
+        """Return the faults in the order of the text."""
+        for index, more in self._alike.values():
+            if more:
+                told = self.faults[index]
+                self.faults[index] = replace(told, message=f"{told.message} (and {more} more like it)")
+        self._alike.clear()
+        return in_order(self.faults)
+
+    def index(self, source: Source) -> int | None:
+        """Return the index of the file that *source* is, or None if it is still to be named."""
+        return source if source is None or isinstance(source, int) else self.registered(source)
 
     def add(self, file: PlannedFile) -> int:
         """Put a file into the table and return its index."""
@@ -51,11 +79,15 @@ class Workbench:
         self.by_name[file.name] = index = len(self.files) - 1
         return index
 
-    def registered(self, row: Mapping[str, Scalar]) -> int:
-        """Return the index of the registered file that *row* describes."""
+    def registered(self, row: Row) -> int:
+        """Return the index of the registered file that *row* describes.
+
+        A file may stand in several rows, once for each patch it overlaps: only what all rows agree on describes it.
+        """
         filename, compression = str(row["filename"]), str(row.get("compression") or "")
         found = self.by_name.get(filename + compression)
         if found is not None:
+            self._agree(found, row)
             return found
         size = row.get("filesize")
         return self.add(
@@ -66,9 +98,30 @@ class Workbench:
                 archive_path=str(row.get("path") or ""),
                 size=int(size) if size is not None else None,
                 checksum=str(row["checksum"]) if row.get("checksum") else None,
-                metadata={k: v for k, v in row.items() if k not in FILE_COLUMNS and v is not None},
+                metadata=metadata(row),
             )
         )
+
+    def _agree(self, index: int, row: Row) -> None:
+        file = self.files[index]
+        if file.producer or not isinstance(file.metadata, dict):
+            return
+        for key, value in metadata(row).items():
+            if (index, key) not in self._contested and file.metadata.setdefault(key, value) != value:
+                del file.metadata[key]
+                self._contested.add((index, key))
+
+
+class ListLine(NamedTuple):
+    """A line of a list as a quantum sees it: its columns, and what is known of each of its files by nickname."""
+
+    columns: Mapping[str, Scalar]
+    own: Mapping[str, Mapping[str, Scalar]]
+
+    def get(self, nick: str, column: str) -> Scalar:
+        """Return column *column* of file *nick*, else of the line, or None."""
+        value = self.own[nick].get(column) if nick in self.own else None
+        return self.columns.get(column) if value is None else value
 
 
 @dataclass(slots=True)
@@ -80,7 +133,16 @@ class Draft:
     keys: dict[str, Scalar]
     values: dict[str, Scalar]
     assigned: dict[str, list[int]] = field(default_factory=dict)
-    inputs: list[Use] = field(default_factory=list)
+    inputs: dict[Use, None] = field(default_factory=dict)
     outputs: list[Use] = field(default_factory=list)
     lists: list[PlannedList] = field(default_factory=list)
-    lines: dict[str, list[Mapping[str, Scalar]]] = field(default_factory=dict)
+    lines: dict[str, list[ListLine]] = field(default_factory=dict)
+
+    def assign(self, section: str, index: int) -> None:
+        """Note that file *index* serves *section*."""
+        self.assigned.setdefault(section, []).append(index)
+
+    def name(self, section: str, files: Sequence[tuple[str, str]]) -> None:
+        """Make ``SECTION.fullname`` and ``.filename`` known: several files are joined by commas."""
+        self.values[f"{section}.fullname"] = ",".join([full for full, _ in files])
+        self.values[f"{section}.filename"] = ",".join([name for _, name in files])

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from facade.campaign import ExecSpec, Module, Ref, joined
+from facade.campaign.module import POSITIONAL
 from facade.errors import Fault
-from facade.wcl.scope import BadReference, MissingVariable, Scalar, Scope, Slot, Template
+from facade.plan.bench import ListLine
+from facade.wcl.scope import BadReference, MissingVariable, Scalar, Scope, Slot, Template, plain
 from facade.wcl.tree import Document, Value
 
 FLAG = "_flag"
-_POSITIONAL = re.compile(r"_(\d+)(?:_.*)?$")
 _COLUMN = re.compile(r"\$\((\w+)\)")
 
 
@@ -44,18 +45,23 @@ class Command:
     per_file: PerFile | None = None
     joined: Joined | None = None
 
-    def argv(
-        self, values: Mapping[str, Scalar], lines: Mapping[str, Sequence[Mapping[str, Scalar]]]
-    ) -> tuple[str, ...]:
-        """Return the argument list of one quantum; *lines* are the columns of each list's lines, in list order."""
+    def argv(self, values: Mapping[str, Scalar], lines: Mapping[str, Sequence[ListLine]]) -> tuple[str, ...]:
+        """Return the argument list of one quantum; *lines* are the lines of each list, in list order.
+
+        Raises:
+            MissingVariable, BadReference: a value is missing or unfit.
+        """
         argv = [word.format(values) for word in self.words]
         if self.joined is not None:
-            wanted = self.joined.column
-            column = [str(line[wanted]) for line in lines[self.joined.ref.name] if wanted in line]
-            argv[-1] += self.joined.separator.join(dict.fromkeys(column))
+            ref, wanted = self.joined.ref, self.joined.column
+            column = [line.get(ref.member, wanted) for line in lines[ref.name]]
+            if None in column:
+                raise BadReference(f"add_cmdline: a line of list '{ref.name}' has no column '{wanted}'")
+            argv[-1] += self.joined.separator.join(dict.fromkeys(plain(value) for value in column))
         if self.per_file is not None:
+            member = self.per_file.ref.member
             for line in lines[self.per_file.ref.name]:
-                together = {**values, **line}
+                together = {**values, **line.columns, **line.own.get(member, {})}
                 argv += [word.format(together) for word in self.per_file.words]
         return tuple(argv)
 
@@ -66,33 +72,30 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
     def words(value: Value) -> tuple[Template, ...]:
         try:
             return scope.compile(value.text).words()
-        except MissingVariable as missing:
-            message = f"undefined variable '{missing.name}'"
-            if missing.name.startswith(("file.", "list.")):
-                message = f"'{missing.name}' names no file or list of module '{module.name}'"
-            faults.append(document.fault(message, value))
-        except BadReference as error:
-            faults.append(document.fault(str(error), value))
+        except (MissingVariable, BadReference) as error:
+            faults.append(document.fault(str(error), error.at or value))
         return ()
 
-    argv = list(words(spec.execname))
-    positionals: dict[int, tuple[Value, tuple[Template, ...]]] = {}
+    # groups of words that belong together: the program, an option with its value, a positional argument
+    groups = [words(spec.execname)]
+    positionals: dict[int, Value] = {}
     for key, value in spec.cmdline:
-        if found := _POSITIONAL.match(key):
+        if found := POSITIONAL.match(key):
             number = int(found[1])
             if number in positionals:
-                faults.append(document.fault(f"two arguments have position {number}", value))
-            positionals[number] = (value, words(value))
+                remedy = "number them _01, _02 …"
+                faults.append(document.fault(f"two arguments have position {number}", value, remedy=remedy))
+            positionals[number] = value
         elif value.text == FLAG:
-            argv.append(_literal(spec.hyphen.option(key)))
+            groups.append((_literal(spec.hyphen.option(key)),))
         else:
-            argv += [_literal(spec.hyphen.option(key)), *words(value)]
-    for number in sorted(positionals):
-        # as in the original: inserted at that index once all options are there, 1 = right behind the program
-        argv[number:number] = positionals[number][1]
+            groups.append((_literal(spec.hyphen.option(key)), *words(value)))
+    for number, value in sorted(positionals.items(), key=lambda pair: pair[0]):
+        # as in the original: inserted there once all options are in place, 1 = right behind the program
+        groups.insert(number, words(value))
     last = spec is module.execs[-1]
     return Command(
-        tuple(argv),
+        tuple(word for group in groups for word in group),
         _per_file(module, scope, document, faults) if last and module.per_file else None,
         _joined(module) if last and module.joined else None,
     )
@@ -107,7 +110,9 @@ def _per_file(module: Module, scope: Scope, document: Document, faults: list[Fau
     assert value is not None
     target, _, text = value.text.partition(":")
     parts = target.strip().lower().split(".")
-    ref = Ref("list", parts[1], parts[2] if len(parts) > 2 else "")
+    spec = module.lists[parts[1]]
+    members = [nick for nick in spec.members if nick in module.files]
+    ref = Ref("list", spec.name, parts[2] if len(parts) > 2 else members[0] if len(members) == 1 else "")
     try:
         template = scope.compile(text.strip())
         columns: list[str | Slot] = []
@@ -115,7 +120,7 @@ def _per_file(module: Module, scope: Scope, document: Document, faults: list[Fau
             columns += _split_columns(part) if isinstance(part, str) else [part]
         return PerFile(ref, Template(tuple(columns)).words())
     except (MissingVariable, BadReference) as error:
-        faults.append(document.fault(f"per_file_cmdline: {error}", value))
+        faults.append(document.fault(f"per_file_cmdline: {error}", error.at or value))
         return None
 
 

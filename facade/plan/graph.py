@@ -1,7 +1,7 @@
 """Quanta -> jobs and the edges between them.
 
-Quanta of one block with equal values of their ``divide_jobs_by`` keys share a job. An edge joins two jobs of a block when
-one reads a file the other makes; between blocks there is a barrier, so no edges are needed (DESIGN.md §5.2).
+Quanta of one block with equal values of their ``divide_jobs_by`` keys share a job. An edge joins two jobs of a block
+when one reads a file the other makes; between blocks there is a barrier, so no edges are needed (DESIGN.md §5.2).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from facade.errors import Fault
 from facade.plan.model import Job, PlannedFile, Quantum
 from facade.wcl.scope import Scalar
 
@@ -17,23 +16,21 @@ JobKey = tuple[int, tuple[tuple[str, str], ...]]
 
 
 def jobs(
-    quanta: Sequence[Quantum],
-    files: Sequence[PlannedFile],
-    keys: Sequence[tuple[int, Mapping[str, Scalar]]],
-    faults: list[Fault],
+    quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence[tuple[int, Mapping[str, Scalar]]]
 ) -> tuple[Job, ...]:
-    """Group *quanta* into jobs; *keys* holds, for each quantum, the index of its block and the values that divide jobs."""
+    """Group *quanta* into jobs; *keys* holds, for each one, the index of its block and the values that divide jobs."""
     members: dict[JobKey, list[int]] = {}
     values: dict[JobKey, Mapping[str, Scalar]] = {}
     for quantum, (block, wanted) in zip(quanta, keys, strict=True):
-        key = (block, tuple((name, str(value)) for name, value in wanted.items()))
+        # the order in which divide_jobs_by names its keys makes no difference
+        key = (block, tuple(sorted([(name, str(value)) for name, value in wanted.items()])))
         members.setdefault(key, []).append(quantum.wrapnum)
         values.setdefault(key, wanted)
     number = {key: index for index, key in enumerate(members, start=1)}
     job_of = {wrapnum: number[key] for key, wrapnums in members.items() for wrapnum in wrapnums}
     block_of = {number[key]: key[0] for key in members}
     parents = _parents(quanta, files, job_of, block_of)
-    result = tuple(
+    return tuple(
         Job(
             jobnum=number[key],
             block=key[0],
@@ -43,8 +40,6 @@ def jobs(
         )
         for key, wrapnums in members.items()
     )
-    _check_cycles(result, faults)
-    return result
 
 
 def _parents(
@@ -62,17 +57,11 @@ def _parents(
     return parents
 
 
-def _check_cycles(found: Sequence[Job], faults: list[Fault]) -> None:
+def circle(found: Sequence[Job]) -> tuple[Job, ...]:
+    """Return jobs that wait for each other in a circle, the first of them again at the end, or nothing."""
     try:
         TopologicalSorter({job.jobnum: job.parents for job in found}).prepare()
     except CycleError as error:
         by_number = {job.jobnum: job for job in found}
-        circle = " -> ".join(
-            " ".join(f"{k}={v}" for k, v in by_number[n].keys.items()) or f"job {n}" for n in error.args[1]
-        )
-        faults.append(
-            Fault(
-                message=f"jobs wait for each other in a circle: {circle}",
-                remedy="give the modules of this block divide_jobs_by keys that keep them in one job, or split the block",
-            )
-        )
+        return tuple(by_number[number] for number in error.args[1])
+    return ()

@@ -1,7 +1,7 @@
 """The plan: a frozen, canonical description of an attempt, before anything runs and whatever runs it.
 
-Files are kept once in a table and referred to by index. Where the attempt number belongs, texts still read ``${attnum}``;
-`Plan.bind` puts it in, so one plan serves every attempt and its id does not depend on the number.
+Files are kept once in a table and referred to by index. Where the attempt number belongs, texts still read
+``${attnum}``; `Plan.bind` puts it in, so one plan serves every attempt and its id does not depend on the number.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A quantum reads or writes file number ``file`` in directory ``path`` of the job, for ``section`` of its module."""
+    """A quantum reads or writes file number ``file`` in directory ``path`` of the job, for a section of its module."""
 
     section: str
     file: int

@@ -7,17 +7,22 @@ Modules are planned in the order in which they run. What a module makes becomes 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 
-from facade.campaign import FileSpec, ListSpec, Module, split
+from facade.campaign import Depends, FileSpec, ListSpec, Module
 from facade.files import natural_key
 from facade.plan.assign import Assigner
 from facade.plan.bench import Draft, Workbench
-from facade.plan.datasets import FILE_COLUMNS, Dataset, Line, NoSingleValue, agreed
+from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, agreed, metadata
 from facade.plan.model import Quantum
 from facade.plan.templates import Compiler
 from facade.wcl.scope import BadReference, MissingVariable, Scalar
 from facade.wcl.tree import Value
+
+MAX_RANGE = 1_000_000
+_ITEM = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,])+""")
+_RANGE = re.compile(r"([+-]?[0-9]{1,15}):([+-]?[0-9]{1,15})$")
 
 
 class ModulePlanner:
@@ -28,6 +33,7 @@ class ModulePlanner:
         self.datasets: dict[str, Dataset] = {}
         self.outputs = frozenset(module.outputs)
         self.broken: dict[str, list[str]] = {}
+        self.first = len(bench.quanta)
 
     def run(self) -> None:
         """Add the quanta of the module, or the faults that prevent them."""
@@ -54,8 +60,9 @@ class ModulePlanner:
         loops = self.loops()
         if len(self.bench.faults) + len(self.bench.empty) > before:
             return
-        late = frozenset(name for keys, extra in loops for name in (*keys, *extra))
-        compiled = Compiler(self.bench.campaign, self.module, late | self.columns(), self.bench.faults).run()
+        late = frozenset().union(*[keys.keys() | extra.keys() for keys, extra in loops])
+        columns = {name: data.columns for name, data in self.datasets.items()}
+        compiled = Compiler(self.bench.campaign, self.module, late, columns, self.bench.faults).run()
         if len(self.bench.faults) > before:
             return
         assigner = Assigner(self.bench, self.module, self.datasets, compiled)
@@ -67,99 +74,104 @@ class ModulePlanner:
 
     def dataset(self, kind: str, spec: FileSpec | ListSpec) -> Dataset:
         """Return the lines of a section: from its query, else from the modules it depends on."""
-        bench = self.bench
+        bench, what = self.bench, f"{kind} '{spec.name}' of module '{self.module.name}'"
         if spec.query is not None and not (spec.depends and kind == "file"):
             rows = bench.inputs.datasets.get(f"{self.module.name}.{kind}.{spec.name}", ())
             if not rows:
-                where = f"{kind} '{spec.name}' of module '{self.module.name}'"
-                bench.empty.append(
-                    bench.campaign.document.fault(
-                        f"the query for {where} found no input rows",
-                        spec.query.at,
-                        remedy="ingest the inputs (facade ingest), or widen the query; try it with: facade query",
-                    )
-                )
-            return Dataset([self.line(spec, row) for row in rows])
-        lines: list[Line] = []
-        for depends in spec.depends:
-            found = bench.published.get(f"{depends.module}.{depends.ref.kind}.{depends.ref.name}")
-            lines += found.lines if found is not None else ()
-        if spec.depends and spec.newname:
-            lines = [Line({spec.name: None}, line.columns) for line in lines]
-        return Dataset(lines)
+                message = f"the query of {what} found nothing"
+                remedy = "ingest the inputs (facade ingest), or widen the query; try it with: facade query"
+                bench.empty.append(bench.campaign.document.fault(message, spec.query.at, remedy=remedy))
+            return Dataset([self.line(row) for row in rows], what)
+        return Dataset([line for depends in spec.depends for line in self.dependence(kind, spec, depends)], what)
 
-    def line(self, spec: FileSpec | ListSpec, row: Mapping[str, Mapping[str, Scalar]]) -> Line:
-        files = {
-            nick: self.bench.registered(columns) if columns.get("filename") else None for nick, columns in row.items()
-        }
-        merged = agreed(row.values()) if len(row) > 1 else dict(next(iter(row.values())))
-        for columns in row.values() if len(row) > 1 else ():
-            for key, value in columns.items():
-                if all(other.get(key, value) == value for other in row.values()):
+    def dependence(self, kind: str, spec: FileSpec | ListSpec, depends: Depends) -> list[Line]:
+        """Return the lines of an earlier module's dataset, as *spec* sees them."""
+        found = self.bench.published.get(f"{depends.module}.{depends.ref.kind}.{depends.ref.name}")
+        lines = list(found.lines) if found is not None else []
+        member = depends.ref.member
+        if member:
+            lines = [_member(line, member) for line in lines]
+        elif kind == "file" and not spec.newname and any(len(line.files) > 1 for line in lines):
+            nicknames = ", ".join(dict.fromkeys(nick for line in lines for nick in line.files))
+            self.bench.fault(
+                f"the lines of {depends.module}.{depends.ref} hold several files: {nicknames}",
+                depends.at,
+                f"name one of them: {depends.module}.{depends.ref}.FILE",
+            )
+        # a new name is made from the file's own pattern; all else that is known of it stays
+        return [Line({spec.name: None}, line.columns) for line in lines] if spec.newname else lines
+
+    def line(self, row: Mapping[str, Mapping[str, Scalar]]) -> Line:
+        """Return a line of rows by nickname: a column belongs to the line unless its files contradict each other."""
+        files: dict[str, Source] = {nick: columns if columns.get("filename") else None for nick, columns in row.items()}
+        merged: dict[str, Scalar] = {}
+        for columns in row.values():
+            for key, value in metadata(columns).items():
+                if all(other.get(key) in (value, None) for other in row.values()):
                     merged.setdefault(key, value)
-        return Line(files, {k: v for k, v in merged.items() if k not in FILE_COLUMNS and v is not None})
-
-    def columns(self) -> frozenset[str]:
-        """Return every column that a line of this module's datasets has."""
-        return frozenset(k for d in self.datasets.values() for line in d.lines[:1] for k in line.columns)
+        return Line(files, merged)
 
     # -- loop --------------------------------------------------------------------------------------------------------
 
     def loops(self) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
         """Return, for each quantum in natural order, its loop values and what else its loop object says of it."""
-        module = self.module
+        module, ref = self.module, self.module.loopobj
+        data = self.datasets.get(f"{ref.kind}.{ref.name}") if ref is not None else None
         if not module.loop:
-            found = self.datasets.get(str(module.loopobj)) if module.loopobj else None
-            return [({}, self.extras(found.lines) if found else {})]
-        if module.loopobj is not None:
-            data = self.datasets.get(f"{module.loopobj.kind}.{module.loopobj.name}")
-            if data is not None and data.lines:
-                return self.loops_over(data)
-            if data is not None and not self.bench.empty:
+            return [({}, self.extras(data.lines) if data is not None else {})]
+        if data is not None and data.lines:
+            return self.loops_over(data)
+        spec = module.dataset(ref) if ref is not None else None
+        if spec is not None and (spec.query is not None or spec.depends):
+            if not self.bench.empty:
                 at = module.section.value("loopobj") or module.section
-                self.bench.fault(
-                    f"loopobj {module.loopobj} of module '{module.name}' has no lines", at, "give it a query or depends"
-                )
+                self.bench.fault(f"loopobj {ref} of module '{module.name}' has no lines", at)
             return []
         return self.loops_from_values()
 
     def loops_over(self, data: Dataset) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
+        """Return one quantum for each distinct tuple of loop values among the lines of the loop object."""
         loop = self.module.loop
         try:
             groups = data.tuples(loop)
         except NoSingleValue as error:
             at = self.module.section.value("wrapperloop") or self.module.section
-            self.bench.fault(
-                f"wrapperloop of module '{self.module.name}': {error}", at, "loop over columns that the loop object has"
-            )
+            message = f"wrapperloop of module '{self.module.name}': {error}"
+            self.bench.fault(message, at, "loop over columns that the loop object has")
             return []
         return [({k: lines[0].columns[k] for k in loop}, self.extras(lines)) for _, lines in groups]
 
     def extras(self, lines: Sequence[Line]) -> dict[str, Scalar]:
+        """Return the columns that have one value in all *lines*; who the campaign is, no column can say."""
         identity = self.bench.campaign.identity
         return {k: v for k, v in agreed(line.columns for line in lines).items() if k not in identity}
 
     def loops_from_values(self) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
-        """Return the Cartesian product of the comma lists that the campaign gives for the loop keys."""
+        """Return the Cartesian product of the lists that the campaign gives for the loop keys."""
         scope = self.bench.campaign.scope(self.module)
         at = self.module.section.value("wrapperloop") or self.module.section
         choices: list[tuple[str, ...]] = []
         for key in self.module.loop:
             value = scope.lookup(key)
-            if value is None:
-                self.bench.fault(
-                    f"loop key '{key}' of module '{self.module.name}' has no values",
-                    at,
-                    f"define '{key} = …' or name a loopobj that has that column",
-                )
-                return []
-            choices.append(split(scope.resolve(value.text if isinstance(value, Value) else str(value))))
+            place = value if isinstance(value, Value) else at
+            try:
+                found = listed(scope.resolve(str(value))) if value is not None else ()
+            except (MissingVariable, BadReference) as error:
+                self.bench.fault(f"loop key '{key}' of module '{self.module.name}': {error}", error.at or place)
+                continue
+            choices.append(found)
+            if not found:
+                message = f"loop key '{key}' of module '{self.module.name}' has no values"
+                self.bench.fault(message, place, f"define '{key} = …' or name a loopobj that has that column")
+        if len(choices) < len(self.module.loop):
+            return []
         combinations = sorted(itertools.product(*choices), key=natural_key)
         return [(dict(zip(self.module.loop, one, strict=True)), {}) for one in combinations]
 
     # -- one quantum -------------------------------------------------------------------------------------------------
 
     def quantum(self, keys: dict[str, Scalar], values: dict[str, Scalar], assigner: Assigner) -> None:
+        """Plan one quantum, or note why it cannot be planned."""
         bench, module, compiled = self.bench, self.module, assigner.compiled
         wrapnum = len(bench.quanta) + 1
         label = " ".join([module.name, *(f"{k}={v}" for k, v in keys.items())])
@@ -169,7 +181,7 @@ class ModulePlanner:
             job_keys = {k: t.format(draft.values) for k, t in compiled.jobs_by}
             parameters = {k: t.format(draft.values) for k, t in compiled.parameters}
         except (MissingVariable, BadReference, NoSingleValue) as error:
-            message = f"'{error.name}' has no single value" if isinstance(error, MissingVariable) else str(error)
+            message = _unknown(error, draft.values) if isinstance(error, MissingVariable) else str(error)
             self.broken.setdefault(message, []).append(label)
             return
         bench.job_keys.append((self.block, job_keys))
@@ -193,20 +205,58 @@ class ModulePlanner:
 
     def publish(self) -> None:
         """Offer the module's datasets to the ``depends`` of later ones."""
-        mine = [q for q in self.bench.quanta if q.module == self.module.name]
         published: dict[str, list[Line]] = {f"file.{name}": [] for name in self.module.files}
-        for quantum in mine:
-            for use in (*quantum.inputs, *quantum.outputs):
-                kind, name, *rest = use.section.split(".")
-                if kind == "file":
-                    columns = {**self.bench.files[use.file].metadata, **quantum.keys}
-                    published[use.section].append(Line({name: use.file}, columns))
+        inputs: dict[tuple[str, int], list[Mapping[str, Scalar]]] = {}
+        for quantum in self.bench.quanta[self.first :]:
+            for use in quantum.inputs:
+                if use.section in published:
+                    inputs.setdefault((use.section, use.file), []).append(quantum.keys)
+            for use in quantum.outputs:
+                columns = {**self.bench.files[use.file].metadata, **quantum.keys}
+                published[use.section].append(Line({use.section.partition(".")[2]: use.file}, columns))
+        for (section, file), keys in inputs.items():
+            columns = {**self.bench.files[file].metadata, **agreed(keys)}
+            published[section].append(Line({section.partition(".")[2]: file}, columns))
         for name, lines in published.items():
-            data = self.datasets.get(name)
-            keep = (
-                data if data is not None and data.lines and name.split(".")[1] not in self.outputs else Dataset(lines)
-            )
-            self.bench.published[f"{self.module.name}.{name}"] = keep
+            data = self.datasets[name]
+            keep = data.lines and name.partition(".")[2] not in self.outputs
+            self.bench.published[f"{self.module.name}.{name}"] = data if keep else Dataset(lines)
         for name, data in self.datasets.items():
             if name.startswith("list."):
                 self.bench.published[f"{self.module.name}.{name}"] = data
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Read a list as the values of a campaign spell it: ``1, 3, 5:7`` or ``(1:4)``; quotes keep an item whole.
+
+    >>> listed("1, 3, 5:7"), listed("(1:3)"), listed("1:3"), listed("'8,6', \"a\"")
+    (('1', '3', '5', '6', '7'), ('1', '2', '3'), ('1:3',), ('8,6', 'a'))
+    """
+    inner = text.strip()
+    bracketed = inner.startswith("(") and inner.endswith(")")
+    items = _ITEM.findall(inner[1:-1] if bracketed else inner)
+    result: list[str] = []
+    for item in (one.strip() for one in items):
+        span = _RANGE.match(item) if bracketed or len(items) > 1 else None
+        if span and int(span[2]) - int(span[1]) > MAX_RANGE:
+            raise BadReference(f"the range {item} has more than {MAX_RANGE} values")
+        if span:
+            result += [str(number) for number in range(int(span[1]), int(span[2]) + 1)]
+        elif item:
+            result.append(item[1:-1] if item[0] in "'\"" and item[-1] == item[0] and len(item) > 1 else item)
+    return tuple(dict.fromkeys(result))
+
+
+def _member(line: Line, nick: str) -> Line:
+    """Return the line with one of its files only, and what is known of that file."""
+    source = line.files.get(nick)
+    own = metadata(source) if isinstance(source, Mapping) else {}
+    return Line({nick: source}, {**line.columns, **own})
+
+
+def _unknown(missing: MissingVariable, values: Mapping[str, Scalar]) -> str:
+    """Say what a quantum lacks, and what it has."""
+    name = missing.name
+    if name.startswith(("file.", "list.")):
+        return f"'{name}' has no value: the quantum has no such file"
+    return f"'{name}' has no single value; the quantum has: {', '.join(k for k in values if '.' not in k)}"

@@ -1,11 +1,12 @@
-"""A module's texts, compiled once: names, directories, parameters and commands with slots for what differs by quantum."""
+"""A module's texts, compiled once: names, directories, parameters and commands, with slots where quanta differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from facade.campaign import Campaign, Dataset, FileSpec, ListSpec, Module
+from facade.campaign.faults import reference
 from facade.errors import Fault
 from facade.plan.command import Command, compile_command
 from facade.wcl.scope import BadReference, MissingVariable, Scalar, Slot, Template
@@ -41,12 +42,26 @@ class Compiled:
 
 
 class Compiler:
-    """Compiles the texts of one module; *late* are the names whose values differ by quantum."""
+    """Compiles the texts of one module.
 
-    def __init__(self, campaign: Campaign, module: Module, late: frozenset[str], faults: list[Fault]) -> None:
+    *late* are the names whose values differ by quantum, *columns* the columns of each dataset (``file.x``, ``list.l``).
+    A column that is not late is a name of the last resort: the configuration wins over it, except where the files of
+    its own dataset are named.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        module: Module,
+        late: frozenset[str],
+        columns: Mapping[str, frozenset[str]],
+        faults: list[Fault],
+    ) -> None:
         self.campaign, self.module, self.faults = campaign, module, faults
-        self.late = late | {"wrapnum"}
-        self.document = campaign.document
+        self.columns, self.document = columns, campaign.document
+        scope = campaign.scope(module)
+        others = frozenset().union(*columns.values())
+        self.late = late | {"wrapnum"} | {name for name in others if scope.lookup(name) is None}
 
     def run(self) -> Compiled:
         """Compile everything; what cannot be compiled is in the faults."""
@@ -57,7 +72,7 @@ class Compiler:
             scope.late, scope.dotted = self.late, self.dotted
             commands.append(compile_command(module, one, scope, self.document, self.faults))
         return Compiled(
-            files={n: self.naming(s, self.member_columns(n)) for n, s in module.files.items()},
+            files={n: self.naming(s, self.line_columns(n)) for n, s in module.files.items()},
             lists={n: self.naming(s, frozenset()) for n, s in module.lists.items()},
             commands=tuple(commands),
             parameters=tuple((k, self.text(v.text, v, None)) for k, v in module.parameters),
@@ -71,13 +86,14 @@ class Compiler:
         known: Mapping[str, object] = {"file": self.module.files, "list": self.module.lists}.get(parts[0], {})
         return Template((Slot(name),)) if len(parts) >= 3 and parts[1] in known else None
 
-    def member_columns(self, name: str) -> frozenset[str]:
-        """Return columns of the lists that *name* is a member of: its pattern may use them."""
-        columns: set[str] = set()
+    def line_columns(self, name: str) -> frozenset[str]:
+        """Return columns of the lines that file *name* comes from, alone or in a list: its pattern may use them."""
+        columns = set(self.columns.get(f"file.{name}", ()))
         for spec in self.module.lists.values():
             if name in spec.members or len(spec.members) == 1:
                 columns |= {column.lower() for _, column in spec.columns} | set(spec.keys)
-        return frozenset(columns - {"fullname"})
+                columns |= self.columns.get(f"list.{spec.name}", frozenset())
+        return frozenset(columns - {"fullname", "filename"})
 
     def text(
         self, text: str, at: Value | Section, search: Section | None, extra: frozenset[str] = frozenset()
@@ -90,9 +106,11 @@ class Compiler:
             return scope.compile(text)
         except MissingVariable as missing:
             hint = did_you_mean(missing.name, scope.known()) or "define it, or let a query supply a column of that name"
-            self.faults.append(self.document.fault(f"undefined variable '{missing.name}'", at, remedy=hint))
+            held = missing.at or at
+            place = reference(held, missing.name) if isinstance(held, Value) else held
+            self.faults.append(self.document.fault(str(missing), place, remedy=hint))
         except BadReference as error:
-            self.faults.append(self.document.fault(str(error), at))
+            self.faults.append(self.document.fault(str(error), error.at or at))
         return NOWHERE
 
     def pattern(
@@ -105,10 +123,12 @@ class Compiler:
         if isinstance(found, Section):
             inner = found.value(kind)
             if inner is None:
-                self.faults.append(self.document.fault(f"directory pattern '{value.text}' has no '{kind}'", found))
+                what = f"{group.replace('_', ' ')} '{value.text}'"
+                message = f"{what} has no '{kind}'" if kind else f"{what} is a section, not a text"
+                self.faults.append(self.document.fault(message, found))
                 return NOWHERE
             found = inner
-        return self.text(found.text, value, spec.section, extra) if found is not None else NOWHERE
+        return self.text(found.text, found, spec.section, extra) if found is not None else NOWHERE
 
     def naming(self, spec: FileSpec | ListSpec, extra: frozenset[str]) -> Naming:
         """Compile how the files of *spec* are called."""
@@ -119,6 +139,8 @@ class Compiler:
         elif spec.filepat is not None:
             name = self.pattern("filename_pattern", spec.filepat, spec, extra)
         path = self.pattern("directory_pattern", spec.dirpat, spec, extra, "runtime")
+        if name is not None and isinstance(spec, FileSpec) and literal is spec.fullname:
+            path, name = _directory(name, path)
         archive_path = self.pattern("directory_pattern", spec.dirpat, spec, extra, "ops")
         rename = spec.rename if isinstance(spec, FileSpec) else None
         slots = [s for t in (name, path, archive_path) if t is not None for s in t.slots]
@@ -132,6 +154,7 @@ class Compiler:
         )
 
     def constants(self, spec: FileSpec) -> dict[str, Scalar]:
+        """Return the metadata columns whose values the configuration gives."""
         filetype = self.campaign.filetypes.get(spec.filetype)
         scope = self.campaign.scope(self.module, spec.section)
         result: dict[str, Scalar] = {}
@@ -154,10 +177,19 @@ class Compiler:
         return (template.literal or "") + tail
 
     def job_key(self, key: str) -> Template:
+        """Compile the value of one ``divide_jobs_by`` key."""
         if key in self.late:
             return Template((Slot(key),))
         at = self.module.section.value("divide_jobs_by") or self.module.section
         return self.text(f"${{{key}}}", at, None)
 
 
-Report = Callable[[str], None]
+def _directory(fullname: Template, otherwise: Template) -> tuple[Template, Template]:
+    """Split ``directory/name`` at its last slash; without a slash the directory is *otherwise*."""
+    for index in range(len(fullname.parts) - 1, -1, -1):
+        part = fullname.parts[index]
+        if isinstance(part, str) and "/" in part:
+            before, _, after = part.rpartition("/")
+            name = ((after,) if after else ()) + fullname.parts[index + 1 :]
+            return Template((*fullname.parts[:index], before)), Template(name)
+    return otherwise, fullname

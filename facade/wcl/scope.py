@@ -249,6 +249,8 @@ class _Compiler:
         if name in self.scope.late:
             return Template((Slot(name, pad, marker == "opt"),))
         if self.scope.dotted is not None and (found := self.scope.dotted(name)) is not None:
+            if marker == "opt":
+                found = Template(tuple(p if isinstance(p, str) else replace(p, optional=True) for p in found.parts))
             return self.pad(found, pad, name)
         value = self.scope.lookup(name)
         if value is None:

@@ -162,7 +162,8 @@ class Document:
         if place is None:
             return Fault(message=message, remedy=remedy, severity=severity)
         lines = self.sources.get(place.file, [])
-        excerpt = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
+        whole = isinstance(at, Section) and not at.name  # what the text as a whole lacks has no line to show
+        excerpt = lines[place.line - 1] if 0 < place.line <= len(lines) and not whole else ""
         width = max(1, min(width, len(excerpt) - place.column + 1))
         return Fault(message=message, location=place, remedy=remedy, excerpt=excerpt, width=width, severity=severity)
 

@@ -48,6 +48,7 @@ def trees(draw: st.DrawFn, name: str = "", depth: int = 0) -> Section:
     return tree
 
 
+@settings(deadline=None)
 @given(trees())
 def test_a_tree_survives_writing_and_reading(tree: Section) -> None:
     read = loads(dumps(tree))
@@ -55,13 +56,13 @@ def test_a_tree_survives_writing_and_reading(tree: Section) -> None:
     assert read.warnings == []
 
 
-LINES = st.sampled_from(
-    """<a>|</a>|<a b>|</b>|a = 1|a=b=c|x \\|\\|# c|<cmdline>|</cmdline>|<<include x>>|<<inclfunc f(x)>>|a|a =|= b|<x> y
-    |<|>|<<include ${y}>>|<<include ${a:z}>>|A B""".split("|")
-)
+ODD_LINES = """<a>|</a>|<a b>|</b>|a = 1|a=b=c|x \\|\\|# c|<cmdline>|</cmdline>|<<include x>>|<<inclfunc f(x)>>|a|a =
+|= b|<x> y|<|>|<<include ${y}>>|<<include ${a:z}>>|A B"""
+LINES = st.sampled_from(ODD_LINES.split("|"))
 TEXTS = st.text() | st.lists(LINES | st.text(max_size=10), max_size=12).map("\n".join)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 @example("<a>\n" * 3000)
 @example("</a>\n" * 10)
@@ -77,6 +78,7 @@ def test_reading_raises_nothing_but_campaign_errors(text: str) -> None:
         assert again.root == document.root
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_every_place_points_at_its_text(text: str) -> None:
     try:
@@ -108,7 +110,7 @@ def clean(text: str) -> str:
     return "".join(text.replace("#", "").split()).rstrip("\\").replace("<<", "") or "1"
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(REFERENCES, REFERENCES, REFERENCES, st.one_of(st.none(), st.integers(), st.floats(), st.booleans(), st.text()))
 @example("${" * 3000, "1", "1", None)
 @example("${a}", "${b}${b}" * 200, "${c}${c}" * 200, None)
