@@ -102,14 +102,17 @@ class Pool:
         return sorted(found | {pid for pid in parents if self.is_marked(pid)})
 
     def is_marked(self, pid: int) -> bool:
-        """Whether a process is a daemon or a job of this pool by its environment, if we may read that."""
+        """Whether a process is a daemon or a job of this pool by its command line, or by its environment if readable."""
+        entry = Path(f"/proc/{pid}")
+        marks: list[bytes] = []
         with suppress(OSError):
-            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            if any(text.startswith(f"_CONDOR_SCRATCH_DIR={self.directory}/".encode()) for text in variables):
-                return True
-            if f"CONDOR_CONFIG={self.config}".encode() in variables:
-                return Path(f"/proc/{pid}/comm").read_text().startswith("condor_")
-        return False
+            is_daemon = (entry / "comm").read_text().startswith("condor_")
+            marks += (entry / "cmdline").read_bytes().split(b"\0")
+            marks += (entry / "environ").read_bytes().split(b"\0")
+        if any(mark.startswith(b"_CONDOR_SCRATCH_DIR=" + bytes(self.directory) + b"/") for mark in marks):
+            return True
+        ours = {f"CONDOR_CONFIG={self.config}".encode(), bytes(self.directory / "run/procd_pipe")}
+        return bool(ours & set(marks)) and is_daemon
 
     def start(self, cpus: int, settings: list[str]) -> None:
         """Start the daemons and wait until a slot is ready."""
