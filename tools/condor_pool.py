@@ -102,7 +102,7 @@ class Pool:
         return sorted(found | {pid for pid in parents if self.is_marked(pid)})
 
     def is_marked(self, pid: int) -> bool:
-        """Whether a process is a daemon or a job of this pool by its command line, or by its environment if readable."""
+        """Whether a process is a daemon or a job of this pool by its command line or, if readable, environment."""
         entry = Path(f"/proc/{pid}")
         marks: list[bytes] = []
         with suppress(OSError):
