@@ -27,7 +27,7 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[
     except OSError as error:
         raise ToolError(f"cannot run {command[0]}: {error.strerror}") from error
     if done.returncode:
-        shown = " ".join(map(str, command))
+        shown = " ".join(word for word in map(str, command) if not word.startswith("-o"))  # apt's options are many
         raise ToolError(f"{shown[:200]}: exit {done.returncode}\n{done.stderr.strip()[-2000:]}")
     return done.stdout
 

@@ -17,8 +17,6 @@ from condor_pool import Pool
 if TYPE_CHECKING:
     from pool import CondorPool
 
-pytest_plugins = ["pool"]
-
 CLIENT = Path(__file__).with_name("condor_client.py")
 TOOL = Path(__file__).resolve().parents[2] / "tools/condor.py"
 
