@@ -94,20 +94,50 @@ def running(run_dir: RunDirectory) -> str | None:
 
 def status(cluster: str) -> EngineStatus:
     """Ask the schedd, once, about a DAGMan and its jobs."""
-    number = _cluster(cluster)
     with _translated("ask for the jobs"):
+        number = _cluster(cluster)
         constraint = f"ClusterId == {number} || DAGManJobId =?= {number}"
         return _status(number, _schedd().query(constraint, projection=_PROJECTION))
 
 
 def remove(cluster: str, reason: str = "removed by facade") -> bool:
     """Take a DAGMan and all its jobs out of the queue; its final node still runs. Return False if there is none."""
-    import_bindings()
+    schedd = _schedd()
     import htcondor2
 
     with _translated("remove the jobs"):
-        result = _schedd().act(htcondor2.JobAction.Remove, f"ClusterId == {_cluster(cluster)}", reason=reason)
+        # DAGMan takes its jobs away itself and then runs the final node, which removing them all would prevent
+        result = schedd.act(htcondor2.JobAction.Remove, f"ClusterId == {_cluster(cluster)}", reason=reason)
         return int(result.get("TotalSuccess", 0)) > 0
+
+
+def hold(cluster: str, reason: str = "held by facade") -> None:
+    """Have a DAGMan start no more jobs until it is released; those in the queue go on.
+
+    Raises:
+        FacadeError: it does not run, or does not answer.
+    """
+    # not condor_hold: a DAGMan that was held sits out a cool-down of 5 minutes after its release; and not a halt without
+    # pause (True): DAGMan would end, with a rescue file, as soon as the jobs in the queue have
+    _command(cluster, "halt", reason, True)
+
+
+def release(cluster: str) -> None:
+    """Have a DAGMan that was held go on.
+
+    Raises:
+        FacadeError: it does not run, or does not answer.
+    """
+    _command(cluster, "resume")
+
+
+def _command(cluster: str, name: str, *arguments: object) -> None:
+    import_bindings()
+    import htcondor2
+
+    done, message = getattr(htcondor2.DAGMan(_cluster(cluster)), name)(*arguments)
+    if not done:
+        raise FacadeError(f"DAGMan {cluster} did not {name}: {message}", remedy="facade stat tells whether it runs")
 
 
 def import_bindings() -> None:

@@ -4,6 +4,7 @@ condor_client.py submit RUN [DONE …]    the cluster
 condor_client.py status CLUSTER         EngineStatus
 condor_client.py running RUN            who is at it
 condor_client.py remove CLUSTER         whether it was there
+condor_client.py hold|release CLUSTER   null
 """
 
 import dataclasses
@@ -34,6 +35,8 @@ VERBS = {
     "status": lambda cluster: dataclasses.asdict(htcondor.status(cluster)),
     "running": lambda place: running("htcondor", RunDirectory.read(Path(place))),
     "remove": htcondor.remove,
+    "hold": htcondor.hold,
+    "release": htcondor.release,
 }
 
 try:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 told = 0
 
@@ -24,7 +25,7 @@ def note(text):
 
 
 def serve(capsule):
-    what = json.load(open(capsule))
+    what = json.loads(Path(capsule).read_text())
     number, run = int(os.path.basename(capsule)[1:-5]), 0
     while True:
         run += 1
@@ -49,9 +50,8 @@ def main():
     while line := sys.stdin.readline():
         capsule = json.loads(line)["capsule"]
         code = serve(capsule)
-        print(
-            "babble" if "babble" in open(capsule).read() else json.dumps({"capsule": capsule, "code": code}), flush=True
-        )
+        babbles = "babble" in Path(capsule).read_text()
+        print("babble" if babbles else json.dumps({"capsule": capsule, "code": code}), flush=True)
         if code > 128:
             return
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from engines.kit import DIAMOND
+from hypothesis import given
+from hypothesis import strategies as st
+
 from facade.engines import dag
 from facade.engines.dag import Options
 from facade.engines.rundir import EngineJob, RunDirectory
 from facade.errors import InputError, RefusedError
-from hypothesis import given
-from hypothesis import strategies as st
 
 GOLDEN = Path(__file__).with_name("golden.dag")
 
@@ -109,7 +110,8 @@ def test_other_nodes_are_no_jobs(name: str):
 
 @pytest.mark.parametrize(("argv", "text"), [
     ([], '""'), (["a", "b"], '"a b"'), (["a b"], "\"'a b'\""), ([""], "\"''\""), (["it's"], "\"'it''s'\""),
-    (['"'], "\"'\"\"'\""), (["$(HOME)"], '"$(DOLLAR)(HOME)"'), (["--a=b c"], "\"'--a=b c'\""), (["A=b c"], "\"A='b c'\""),
+    (['"'], "\"'\"\"'\""), (["$(HOME)"], '"$(DOLLAR)(HOME)"'), (["--a=b c"], "\"'--a=b c'\""),
+    (["A=b c"], "\"A='b c'\""),
 ])  # fmt: skip
 def test_arguments_are_quoted(argv: list[str], text: str):
     assert dag.arguments(argv) == text

@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.kit import make_real, wait_for
+
 from facade.engines.rundir import RunDirectory
 
 if TYPE_CHECKING:
@@ -122,6 +124,20 @@ def test_removal_ends_the_jobs_gently_and_leaves_a_run_that_can_be_resumed(condo
     wait_for_end(condor_pool, run)
     assert tries(run) == {1: 2, 2: 1}
     assert dagman_exit(run) == "0"
+
+
+def test_a_held_run_starts_nothing_until_it_is_released(condor_pool: CondorPool, tmp_path: Path):
+    run = make_real(tmp_path, {1: (0, ()), 2: (0, (1,))}, {1: "sleep 1"})
+    cluster = ask(condor_pool, "submit", run.path)
+    wait_for(lambda: run.receipts(1), SECONDS)
+    ask(condor_pool, "hold", cluster)
+    wait_for(lambda: not ask(condor_pool, "status", cluster)["running"], SECONDS)
+    time.sleep(3)
+    assert tries(run) == {1: 1, 2: 0}
+    ask(condor_pool, "release", cluster)
+    wait_for_end(condor_pool, run)
+    assert tries(run) == {1: 1, 2: 1}
+    assert f"DAGMan {cluster} did not halt: Job not in queue" in call(condor_pool.env, "hold", cluster).stderr
 
 
 def test_a_thousand_jobs_pass_the_checker(condor_pool: CondorPool, tmp_path: Path):

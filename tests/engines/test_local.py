@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from engines.kit import DIAMOND, FAKE, Watch, alive, diary, make_run, wait_for
+
 from facade.engines import local
 from facade.engines.local import JobEvent
 from facade.engines.rundir import RunDirectory

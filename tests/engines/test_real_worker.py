@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from engines.kit import DIAMOND, Watch, alive, make_real, wait_for
+
 from facade.engines import local
 from facade.engines.rundir import RunDirectory
 from facade.engines.workers import COMMAND

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from engines.kit import DIAMOND, make_run
+
 from facade.engines.rundir import EngineJob, RunDirectory
 from facade.errors import InputError
 
