@@ -47,7 +47,7 @@ class Assigner:
             if not spec.optional:
                 at = spec.depends[0].at if spec.depends else spec.section
                 self.bench.fault(
-                    f"file '{spec.name}' of module '{self.module.name}' has no lines", at, alike=spec.section
+                    f"file '{spec.name}' of module '{self.module.name}' has no lines", at, alike=spec.section.location
                 )
             return
         found: list[tuple[int, Mapping[str, Scalar]]] = []

@@ -87,6 +87,13 @@ class Workbench:
         filename, compression = str(row["filename"]), str(row.get("compression") or "")
         found = self.by_name.get(filename + compression)
         if found is not None:
+            if found in self.made_by:
+                self.fault(
+                    f"'{filename + compression}' is registered as an input, and {self.made_by[found]} makes it anew",
+                    None,
+                    "let its pattern use ${reqnum} and ${attnum}, or keep the query from finding it",
+                    alike=("made anew", found),
+                )
             self._agree(found, row)
             return found
         size = row.get("filesize")

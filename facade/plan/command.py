@@ -51,7 +51,7 @@ class Command:
         Raises:
             MissingVariable, BadReference: a value is missing or unfit.
         """
-        argv = [word.format(values) for word in self.words]
+        argv = [text for word in self.words if (text := word.format(values)) or not _vanishes(word)]
         if self.joined is not None:
             ref, wanted = self.joined.ref, self.joined.column
             column = [line.get(ref.member, wanted) for line in lines[ref.name]]
@@ -99,6 +99,11 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
         _per_file(module, scope, document, faults) if last and module.per_file else None,
         _joined(module) if last and module.joined else None,
     )
+
+
+def _vanishes(word: Template) -> bool:
+    """Say whether an empty word is none at all: ``$opt{name}`` without a value, as the shell would see it."""
+    return bool(word.parts) and all(isinstance(part, Slot) and part.optional for part in word.parts)
 
 
 def _literal(text: str) -> Template:

@@ -139,7 +139,7 @@ class Compiler:
         elif spec.filepat is not None:
             name = self.pattern("filename_pattern", spec.filepat, spec, extra)
         path = self.pattern("directory_pattern", spec.dirpat, spec, extra, "runtime")
-        if name is not None and isinstance(spec, FileSpec) and literal is spec.fullname:
+        if name is not None and isinstance(spec, FileSpec) and spec.fullname is not None and literal is spec.fullname:
             path, name = _directory(name, path)
         archive_path = self.pattern("directory_pattern", spec.dirpat, spec, extra, "ops")
         rename = spec.rename if isinstance(spec, FileSpec) else None
