@@ -117,8 +117,8 @@ def hold(cluster: str, reason: str = "held by facade") -> None:
     Raises:
         FacadeError: it does not run, or does not answer.
     """
-    # not condor_hold: a DAGMan that was held sits out a cool-down of 5 minutes after its release; and not a halt without
-    # pause (True): DAGMan would end, with a rescue file, as soon as the jobs in the queue have
+    # not condor_hold: a DAGMan that was held sits out a cool-down of 5 minutes after its release; and not a halt
+    # without pause (True): DAGMan would end, with a rescue file, as soon as the jobs in the queue have
     _command(cluster, "halt", reason, True)
 
 

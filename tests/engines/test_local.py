@@ -240,4 +240,4 @@ def test_workers_of_a_killed_engine_finish_their_job_and_no_more(tmp_path: Path)
     assert sorted(order(run)) == ["end 1", "end 2", "start 1", "start 2"]
     again = Watch(run, done={1, 2})
     assert again()
-    assert again.jobs("succeeded") == [3, 4, 5, 6, 7, 8]
+    assert again.jobs("started") == [3, 4, 5, 6, 7, 8]
