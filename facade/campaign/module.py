@@ -59,7 +59,7 @@ class ModuleReader:
         if not noop:
             if wrapper is None:
                 faults.needed(section, "wrappername", f"module '{self.name}'")
-            if not execs:
+            if not any(_EXEC.match(name) for name, _ in section.sections()):
                 faults.at(section, f"module '{self.name}' runs nothing", "add an <exec_1> section, or noop = True")
         outputs = {ref.name for one in execs for ref in one.generated if ref.kind == "file"}
         parameters = section.section("wrapper") or Section("wrapper", section.location)

@@ -1,0 +1,607 @@
+"""What an operator reads when a campaign is wrong: every fault, whole, with its place, all in one go."""
+
+from __future__ import annotations
+
+import pytest
+from campaigns import HEAD, REDUCE, WCL, small, text
+
+from facade.campaign import filetypes
+from facade.errors import CampaignError
+from facade.wcl import loads
+
+WHOLE = text()
+
+
+def fault(old: str, new: str, whole: str = WHOLE) -> str:
+    """Return what is said of the small campaign when *old* is replaced by *new*, without the line number."""
+    assert old in whole, old
+    with pytest.raises(CampaignError) as caught:
+        small(whole.replace(old, new, 1))
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def body(old: str, new: str, whole: str = WHOLE) -> str:
+    """Return message, excerpt (unindented), caret and remedy of the only fault."""
+    found = fault(old, new, whole)
+    head, *rest = found.splitlines()
+    assert found.count(": error: ") == 1, found
+    lead = len(rest[0]) - len(rest[0].lstrip()) if len(rest) > 1 else 0
+    return "\n".join([head.partition(" ")[2], *(line[lead:] if line.startswith("    ") else line for line in rest)])
+
+
+CASES = {
+    "unknown module": (
+        "modulelist = reduce, stack",
+        "modulelist = reduce, stck",
+        """error: no module is called 'stck'
+modulelist = reduce, stck
+                     ^^^^
+  did you mean 'stack'?""",
+    ),
+    "module on a continued line": (
+        "modulelist = reduce, stack",
+        "modulelist = reduce, \\\n     stck",
+        """error: no module is called 'stck'
+stck
+^^^^
+  did you mean 'stack'?""",
+    ),
+    "module twice": (
+        "modulelist = reduce, stack",
+        "modulelist = reduce, stack, reduce",
+        """error: module 'reduce' already runs in block 'b'
+modulelist = reduce, stack, reduce
+                            ^^^^^^
+  a module runs once: copy it under another name""",
+    ),
+    "unknown block": (
+        "blocklist = b",
+        "blocklist = b, bb",
+        """error: no block is called 'bb'
+blocklist = b, bb
+               ^^
+  did you mean 'b'?""",
+    ),
+    "block twice": (
+        "blocklist = b",
+        "blocklist = b, B",
+        """error: block 'b' stands in the blocklist twice
+blocklist = b, B
+               ^
+  remove one of the two""",
+    ),
+    "empty list": (
+        "blocklist = b",
+        "blocklist = ,",
+        """error: this list names no block
+blocklist = ,
+            ^""",
+    ),
+    "bad name": (
+        "modulelist = reduce, stack",
+        "modulelist = reduce, stack, a/b",
+        """error: the name of module 'a/b' may hold letters, digits, '_', '.', '+' and '-' only
+modulelist = reduce, stack, a/b
+                            ^^^""",
+    ),
+    "no modulelist": (
+        "modulelist = reduce, stack",
+        "",
+        """error: block 'b' has no 'modulelist'
+<b>
+^
+  add 'modulelist = …'""",
+    ),
+    "request number": (
+        "reqnum = 7",
+        "reqnum = seven",
+        """error: 'reqnum' must be a whole number from 1
+reqnum = seven
+         ^^^^^
+  write for example 'reqnum = 11'""",
+    ),
+    "unit name": (
+        "unitname = u",
+        "unitname = a b",
+        """error: 'unitname' is 'a b'; it may hold letters, digits, '_', '.', '+' and '-' only
+unitname = a b
+           ^^^""",
+    ),
+    "identity without value": (
+        "campaign = C",
+        "campaign = C-${nope}",
+        """error: undefined variable 'nope'
+campaign = C-${nope}
+             ^^^^^^^
+  define 'nope = …'""",
+    ),
+    "column type": (
+        "visit = int",
+        "visit = integer",
+        """error: no column type is called 'integer'
+visit = integer
+        ^^^^^^^
+  did you mean 'int'?""",
+    ),
+    "column source": (
+        "seeing = float header:SEEING",
+        "seeing = float SEEING",
+        """error: column source 'SEEING' is not known
+seeing = float SEEING
+         ^^^^^^^^^^^^
+  write header:KEY, or nothing""",
+    ),
+    "no metadata table": (
+        "metadata_table = image",
+        "",
+        """error: filetype 'img' has columns but no 'metadata_table'
+<img>
+^""",
+    ),
+    "no wrapper": (
+        "wrappername = generic",
+        "",
+        """error: module 'reduce' has no 'wrappername'
+<module reduce>
+^
+  add 'wrappername = …'""",
+    ),
+    "no execname": (
+        "execname = reduce\n",
+        "",
+        """error: exec_1 of module 'reduce' has no 'execname'
+<exec_1>
+^
+  add 'execname = …'""",
+    ),
+    "flag": (
+        "dirpat = d\n        </raw>",
+        "dirpat = d\noptional = maybe\n        </raw>",
+        """error: 'optional' must be true or false
+optional = maybe
+           ^^^^^
+  write True or False""",
+    ),
+    "hyphen style": (
+        "execname = reduce\n",
+        "execname = reduce\ncmd_hyphen = gnu\n",
+        """error: no hyphen style is called 'gnu'
+cmd_hyphen = gnu
+             ^^^
+  known: allsingle, alldouble, mixed_gnu""",
+    ),
+    "reference": (
+        "used = file.raw",
+        "used = raw",
+        """error: 'raw' names no file or list
+used = raw
+       ^^^
+  write file.NAME, list.NAME or list.NAME.FILE""",
+    ),
+    "reference to nothing": (
+        "used = file.raw",
+        "used = file.raw, file.rew",
+        """error: no file of module 'reduce' is called 'rew'
+used = file.raw, file.rew
+                 ^^^^^^^^
+  did you mean 'raw'?""",
+    ),
+    "member of a list": (
+        "used = list.imgs.img",
+        "used = list.imgs.coad",
+        """error: no file of module 'stack' is called 'coad'
+used = list.imgs.coad
+       ^^^^^^^^^^^^^^
+  did you mean 'coadd'?""",
+    ),
+    "ancestry": (
+        "ancestry = file.raw:file.img",
+        "ancestry = file.raw:file.img, file.raw",
+        """error: 'file.raw' in ancestry is not 'parent:child'
+ancestry = file.raw:file.img, file.raw
+                              ^^^^^^^^""",
+    ),
+    "ancestry of nothing": (
+        "ancestry = file.raw:file.img",
+        "ancestry = file.raw:file.cat",
+        """error: no file of module 'reduce' is called 'cat'
+ancestry = file.raw:file.cat
+                    ^^^^^^^^
+  known: raw, img""",
+    ),
+    "position": (
+        "i = ${file.raw.fullname}",
+        "_00 = ${file.raw.fullname}",
+        """error: '_00' is no position on the command line
+_00 = ${file.raw.fullname}
+      ^^^^^^^^^^^^^^^^^^^^
+  write _01, _02_name …; 1 is the first""",
+    ),
+    "loop object": (
+        "loopobj = file.raw",
+        "loopobj = file.raws",
+        """error: no file of module 'reduce' is called 'raws'
+loopobj = file.raws
+          ^^^^^^^^^
+  did you mean 'raw'?""",
+    ),
+    "loop object without loop": (
+        "    wrapperloop = visit, ccd\n",
+        "",
+        """error: module 'reduce' has a loopobj but no wrapperloop
+loopobj = file.raw
+          ^^^^^^^^
+  add 'wrapperloop = …' or remove it""",
+    ),
+    "nameless output": (
+        "filepat = out\n",
+        "",
+        """error: output 'img' has no name
+<img>
+^
+  add filepat or filename""",
+    ),
+    "listonly output": (
+        "filepat = out\n",
+        "filepat = out\nlistonly = True\n",
+        """error: output 'img' of module 'reduce' is listonly
+<img>
+^
+  remove listonly""",
+    ),
+    "output without filetype": (
+        "filetype = img\n",
+        "",
+        """error: output 'img' of module 'reduce' has no 'filetype'
+<img>
+^
+  add 'filetype = …'""",
+    ),
+    "unknown filetype": (
+        "filetype = img\n",
+        "filetype = image\n",
+        """error: no filetype is called 'image'
+filetype = image
+           ^^^^^
+  did you mean 'img'?""",
+    ),
+    "no directory": (
+        "dirpat = d\n        </raw>",
+        "</raw>",
+        """error: file 'raw' of module 'reduce' has no 'dirpat'
+<raw>
+^
+  add 'dirpat = …'""",
+    ),
+    "unknown directory": (
+        "dirpat = d\n        </raw>",
+        "dirpat = dd\n        </raw>",
+        """error: no directory pattern is called 'dd'
+dirpat = dd
+         ^^
+  did you mean 'd'?""",
+    ),
+    "unknown pattern": (
+        "filepat = out\n",
+        "filepat = outt\n",
+        """error: no filename pattern is called 'outt'
+filepat = outt
+          ^^^^
+  did you mean 'out'?""",
+    ),
+    "neither name nor source": (
+        "exec = find\n",
+        "",
+        """error: file 'raw' has neither a name nor a source
+<raw>
+^
+  add filepat, filename, query_fields, exec or depends""",
+    ),
+    "name with a dot": (
+        "    <file>\n        <raw>",
+        "    <file>\n<a.b>\nfilename = x\ndirpat = d\n</a.b>\n        <raw>",
+        """error: the name of file 'a.b' holds a '.', which separates the parts of a reference
+<a.b>
+^""",
+    ),
+    "query field": (
+        "exec = find\n",
+        "query_fields = filetype, quality\nfiletype = raw\n",
+        """error: query field 'quality' has no value
+query_fields = filetype, quality
+                         ^^^^^^^
+  add 'quality = …' to the section""",
+    ),
+    "query without filetype": (
+        "exec = find\n",
+        "query_fields = project\n",
+        """error: a generic query needs the filetype it looks for
+query_fields = project
+               ^^^^^^^
+  add 'filetype = …'""",
+    ),
+    "query output": (
+        "exec = find\n",
+        "exec = find\nqouttype = xml\n",
+        """error: no output type of queries is called 'xml'
+qouttype = xml
+           ^^^
+  known: wcl, json""",
+    ),
+    "depends": (
+        "depends = reduce.file.img",
+        "depends = reduce",
+        """error: 'reduce' names no dataset of a module
+depends = reduce
+          ^^^^^^
+  write MODULE.file.NAME, MODULE.list.NAME or MODULE.list.NAME.FILE""",
+    ),
+    "depends on a module that is not there": (
+        "depends = reduce.file.img",
+        "depends = redduce.file.img",
+        """error: no module that runs before 'stack' is called 'redduce'
+depends = redduce.file.img
+          ^^^^^^^^^^^^^^^^
+  did you mean 'reduce'?""",
+    ),
+    "depends on a later module": (
+        "modulelist = reduce, stack",
+        "modulelist = stack, reduce",
+        """error: no module that runs before 'stack' is called 'reduce'
+depends = reduce.file.img
+          ^^^^^^^^^^^^^^^""",
+    ),
+    "depends on a file that is not there": (
+        "depends = reduce.file.img",
+        "depends = reduce.file.image",
+        """error: no file of module 'reduce' is called 'image'
+depends = reduce.file.image
+          ^^^^^^^^^^^^^^^^^
+  did you mean 'img'?""",
+    ),
+    "columns": (
+        "columns = img.fullname, img.ccd\n",
+        "",
+        """error: list 'imgs' of module 'stack' has no 'columns'
+<imgs>
+^
+  add 'columns = …'""",
+    ),
+    "fullname of nothing": (
+        "columns = img.fullname, img.ccd\n",
+        "columns = img.ccd, imgg.fullname\n",
+        """error: no file of module 'stack' is called 'imgg'
+columns = img.ccd, imgg.fullname
+                   ^^^^^^^^^^^^^
+  did you mean 'img'?""",
+    ),
+    "fullname of nobody": (
+        "columns = img.fullname, img.ccd\n",
+        "columns = fullname\n",
+        """error: list 'imgs' does not say whose fullname it wants
+columns = fullname
+          ^^^^^^^^
+  write FILE.fullname""",
+    ),
+    "list format": (
+        "sortkey = ccd\n",
+        "format = csv\n",
+        """error: no list format is called 'csv'
+format = csv
+         ^^^
+  did you mean 'textcsv'?""",
+    ),
+    "sortkey": (
+        "sortkey = ccd\n",
+        "sortkey = (ccd, int, True, 4)\n",
+        """error: sortkey '(ccd, int, True, 4)' is not understood
+sortkey = (ccd, int, True, 4)
+          ^^^^^^^^^^^^^^^^^^^
+  write KEY, or (KEY, numeric, reverse)""",
+    ),
+    "list file without directory": (
+        "filepat = list\n            dirpat = d\n",
+        "filepat = list\n",
+        """error: list 'imgs' of module 'stack' has no 'dirpat'
+<imgs>
+^
+  add 'dirpat = …'""",
+    ),
+    "add_cmdline": (
+        "    <list>\n        <imgs>",
+        "<wrapper>\nadd_cmdline = list.imgs.img.ccd\n</wrapper>\n    <list>\n        <imgs>",
+        """error: add_cmdline must read 'SEPARATOR'.join(list.LIST.FILE.COLUMN)
+add_cmdline = list.imgs.img.ccd
+              ^^^^^^^^^^^^^^^^^""",
+    ),
+    "add_cmdline of nothing": (
+        "    <list>\n        <imgs>",
+        "<wrapper>\nadd_cmdline = '^'.join(list.img.img.ccd)\n</wrapper>\n    <list>\n        <imgs>",
+        """error: no list of module 'stack' is called 'img'
+add_cmdline = '^'.join(list.img.img.ccd)
+                       ^^^^^^^^^^^^
+  did you mean 'imgs'?""",
+    ),
+    "per_file_cmdline": (
+        "    <list>\n        <imgs>",
+        "<wrapper>\nper_file_cmdline = list.imgs.img\n</wrapper>\n    <list>\n        <imgs>",
+        """error: per_file_cmdline must read list.LIST.FILE:TEMPLATE
+per_file_cmdline = list.imgs.img
+                   ^^^^^^^^^^^^^""",
+    ),
+    "per_file_cmdline of a file": (
+        "    <list>\n        <imgs>",
+        "<wrapper>\nper_file_cmdline = file.img:-x\n</wrapper>\n    <list>\n        <imgs>",
+        """error: per_file_cmdline goes through a list, not a file
+per_file_cmdline = file.img:-x
+                   ^^^^^^^^^^^
+  write list.LIST.FILE""",
+    ),
+    "both": (
+        "    <list>\n        <imgs>",
+        "<wrapper>\nper_file_cmdline = list.imgs.img:-x\nadd_cmdline = ','.join(list.imgs.ccd)\n</wrapper>\n"
+        "    <list>\n        <imgs>",
+        """error: a module has per_file_cmdline or add_cmdline, not both
+add_cmdline = ','.join(list.imgs.ccd)
+              ^^^^^^^^^^^^^^^^^^^^^^^
+  remove one of them""",
+    ),
+    "undefined variable": (
+        "o = ${file.img.fullname}",
+        "o = ${file.img.fullname} ${visitt:4}",
+        """error: undefined variable 'visitt'
+o = ${file.img.fullname} ${visitt:4}
+                         ^^^^^^^^^^^
+  did you mean 'visit'?""",
+    ),
+    "undefined variable in a pattern": (
+        "out = ${flabel}-${visit}",
+        "out = ${flable}-${visit}",
+        """error: undefined variable 'flable'
+out = ${flable}-${visit}-${ccd:3}-r${reqnum}p${attnum:2}.fits
+      ^^^^^^^^^
+  did you mean 'flabel'?""",
+    ),
+    "undefined variable behind another": (
+        "ops_run_dir = ${project}",
+        "top = ${proyect}\nops_run_dir = ${top}",
+        """error: undefined variable 'proyect'
+top = ${proyect}
+      ^^^^^^^^^^
+  did you mean 'project'?""",
+    ),
+    "file reference": (
+        "i = ${file.raw.fullname}",
+        "i = ${file.raws.fullname}",
+        """error: 'file.raws.fullname' names no file or list of module 'reduce'
+i = ${file.raws.fullname}
+    ^^^^^^^^^^^^^^^^^^^^^
+  did you mean 'file.raw.fullname'?""",
+    ),
+    "bad reference": (
+        "i = ${file.raw.fullname}",
+        "i = ${visit:two}",
+        """error: '${visit:two}': the width after ':' must be a whole number up to 255
+i = ${visit:two}
+    ^^^^^^^^^^^^""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), CASES.values(), ids=CASES)
+def test_a_fault_reads(old: str, new: str, expected: str) -> None:
+    assert body(old, new) == expected
+
+
+@pytest.mark.parametrize("key", ["project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir"])
+def test_a_campaign_without_a_required_key_is_told_once(key: str) -> None:
+    lines = [line for line in WHOLE.splitlines() if not line.startswith(f"{key} =")]
+    with pytest.raises(CampaignError) as caught:
+        small("\n".join(lines))
+    assert str(caught.value) == f"c.wcl:1:1: error: the campaign has no '{key}'\n  add '{key} = …'"
+
+
+def test_an_empty_campaign_is_told_all_it_lacks() -> None:
+    with pytest.raises(CampaignError) as caught:
+        small("# nothing\n")
+    assert len(caught.value.faults) == 6
+
+
+def test_several_faults_are_told_in_one_go_in_the_order_of_the_text() -> None:
+    whole = WHOLE.replace("reqnum = 7", "reqnum = x").replace("used = file.raw", "used = file.rew")
+    whole = whole.replace("o = ${file.coadd.fullname}", "o = ${nothing_like_it}").replace(
+        "sortkey = ccd", "format = csv"
+    )
+    whole = whole.replace("modulelist = reduce, stack", "modulelist = reduce, stack, nope")
+    with pytest.raises(CampaignError) as caught:
+        small(whole)
+    places = [(fault.location.line, fault.message) for fault in caught.value.faults if fault.location]
+    assert [message for _, message in places] == [
+        "'reqnum' must be a whole number from 1",
+        "no module is called 'nope'",
+        "no file of module 'reduce' is called 'rew'",
+        "undefined variable 'nothing_like_it'",
+        "no list format is called 'csv'",
+    ]
+    assert [line for line, _ in places] == sorted(line for line, _ in places)
+
+
+def test_two_undefined_variables_of_one_value_are_both_told() -> None:
+    with pytest.raises(CampaignError) as caught:
+        small(WHOLE.replace("i = ${file.raw.fullname}", "i = ${one_thing} ${quite_another}"))
+    assert [f.message for f in caught.value.faults] == [
+        "undefined variable 'one_thing'",
+        "undefined variable 'quite_another'",
+    ]
+
+
+def test_what_one_definition_would_mend_is_told_once() -> None:
+    whole = WHOLE.replace("${file.raw.fullname}", "${mapper}").replace("${list.imgs.fullname}", "${mapper}")
+    with pytest.raises(CampaignError) as caught:
+        small(whole)
+    assert [f.message for f in caught.value.faults] == ["undefined variable 'mapper' (here and in 1 more place)"]
+
+
+def test_a_campaign_without_its_includes_is_told_which_modules_it_lacks() -> None:
+    with pytest.raises(CampaignError) as caught:
+        small((WCL / "demo/campaign.wcl").read_text().replace("<<include", "# <<include"))
+    assert "no module is called 'processccd'" in str(caught.value)
+
+
+def test_a_module_without_programs_is_told_unless_it_is_a_noop() -> None:
+    module = "<module empty>\nwrappername = generic\n</module>\n"
+    with pytest.raises(CampaignError) as caught:
+        small(text(module, b="empty"))
+    assert [f.message for f in caught.value.faults] == ["module 'empty' runs nothing"]
+    assert caught.value.faults[0].remedy == "add an <exec_1> section, or noop = True"
+    assert small(text("<module empty>\nnoop = True\n</module>\n", b="empty")).modules[0].noop
+
+
+def test_new_names_need_a_pattern() -> None:
+    again = REDUCE.replace("<module reduce>", "<module again>").replace(
+        "exec = find", "depends-newname = reduce.file.raw"
+    )
+    with pytest.raises(CampaignError) as caught:
+        small(text(REDUCE, again.replace("flabel = img", "flabel = again"), b="reduce, again"))
+    assert [f.message for f in caught.value.faults] == [
+        "file 'raw' takes new names from 'depends-newname' but has no pattern"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "divide_by = visit, ccd",
+            "dvide_by = visit, ccd",
+            "'dvide_by' is no keyword of a file section\n  did you mean 'divide_by'?",
+        ),
+        ("sortkey = ccd", "sort_key = ccd", "'sort_key' is no keyword of a list section\n  did you mean 'sortkey'?"),
+        (
+            "wrapperloop = visit\n    loopobj = list.imgs",
+            "wraperloop = visit",
+            "'wraperloop' is no keyword of a module section\n  did you mean 'wrapperloop'?",
+        ),
+    ],
+)
+def test_what_looks_misspelt_is_warned_of(old: str, new: str, expected: str) -> None:
+    (warning,) = small(WHOLE.replace(old, new)).warnings
+    message, remedy = expected.split("\n  ")
+    assert (warning.severity, warning.message, warning.remedy) == ("warning", message, remedy)
+
+
+def test_a_query_beside_depends_is_warned_of() -> None:
+    (warning,) = small(WHOLE.replace("depends = reduce.file.img", "exec = find\ndepends = reduce.file.img")).warnings
+    assert warning.message == ("'imgs' has both a query and 'depends': a file takes 'depends', a list takes the query")
+
+
+def test_a_sound_campaign_has_no_warnings_but_those_of_its_text() -> None:
+    assert small().warnings == ()
+    assert [w.message for w in small(WHOLE + "key =\n").warnings] == ["'key =' has no value: the line is ignored"]
+
+
+def test_filetypes_can_be_read_alone() -> None:
+    assert list(filetypes(loads(HEAD))) == ["list", "log", "raw", "img"]
+    with pytest.raises(CampaignError, match="no column type is called 'number'"):
+        filetypes(loads(HEAD.replace("visit = int", "visit = number")))
