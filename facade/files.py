@@ -15,6 +15,7 @@ from facade.wcl.scope import Scalar
 COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
 MAX_NAME = 255  # bytes; the limit of every file system an archive is likely to lie on
 
+_UNFIT = re.compile(r"[/\x00-\x1f]")
 _NUMBER = re.compile(r"([0-9]+)")
 
 
@@ -57,6 +58,7 @@ def join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
+@lru_cache(maxsize=65536)
 def clean_path(path: str) -> str | None:
     """Return a relative directory in its plainest spelling, or None if it leaves its root."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -69,7 +71,7 @@ def name_fault(name: str) -> str | None:
     """Say what is wrong with *name* as a file name, or None if nothing is."""
     if not name or name in (".", ".."):
         return "is empty"
-    if "/" in name or "\0" in name or any(ord(c) < 32 for c in name):
+    if _UNFIT.search(name):
         return "holds a slash or a control character"
     if len(name.encode()) > MAX_NAME:
         return f"is longer than {MAX_NAME} bytes"

@@ -95,6 +95,9 @@ class Template:
 
     def format(self, values: Mapping[str, Scalar]) -> str:
         """Fill the slots from *values*; raises MissingVariable or BadReference."""
+        if len(self.parts) == 1:  # most words of a command line
+            only = self.parts[0]
+            return only if isinstance(only, str) else only.format(values)
         return "".join([part if isinstance(part, str) else part.format(values) for part in self.parts])
 
     def words(self) -> tuple[Template, ...]:
@@ -127,6 +130,8 @@ def _refill(pieces: Sequence[str], slots: Iterator[Slot]) -> Template:
 
 def plain(value: Scalar) -> str:
     """Return a scalar as file names and command lines show it; None is an error, never the text "None"."""
+    if isinstance(value, str):
+        return value
     if value is None:
         raise BadReference("the value is null")
     if isinstance(value, bool):
