@@ -9,8 +9,10 @@ from facade.campaign.model import Campaign, Depends, Module
 from facade.wcl.scope import BadReference, MissingVariable, Scope, Slot, Template
 from facade.wcl.tree import Section, Value, did_you_mean
 
-PLANNED = frozenset({"wrapnum", "patchname", "qoutfile", "outputfile", "outputxml", "compression"})
-"""Names that planning, query codes and queries supply besides columns."""
+PLANNED = frozenset({"wrapnum", "patchname", "compression"})
+"""Names that planning and query codes supply besides columns."""
+QUERY_FILES = frozenset({"qoutfile", "outputfile", "outputxml"})
+"""Names for the file that an executable query writes."""
 
 
 def check_references(campaign: Campaign, faults: Faults, reported: Collection[str] = ()) -> None:
@@ -19,6 +21,7 @@ def check_references(campaign: Campaign, faults: Faults, reported: Collection[st
     Variables in *reported* are known to be missing; that they are undefined is not said again.
     """
     root = campaign.document.root
+    _check_campaign_texts(campaign, faults, reported)
     # a module that could not be read is told once, not again by all who depend on it
     unread = {name for name, _ in (root.section("module") or Section()).sections()} if faults else set()
     earlier: dict[str, Module] = {}
@@ -38,6 +41,19 @@ def check_references(campaign: Campaign, faults: Faults, reported: Collection[st
         _check_variables(campaign, module, faults, reported)
 
 
+def _check_campaign_texts(campaign: Campaign, faults: Faults, reported: Collection[str]) -> None:
+    """Report variables that the texts of the campaign as a whole lack."""
+    root, scope = campaign.document.root, campaign.scope()
+    environment = root.section("job_environment") or Section()
+    for value in (root.value("ops_run_dir"), *(value for _, value in environment.values())):
+        try:
+            for missing in _missing(scope, value.text) if value is not None else ():
+                if value is not None and missing.name not in reported:
+                    faults.undefined(value, missing, scope.known())
+        except BadReference as error:
+            faults.at(error.at or value or root, str(error))
+
+
 def _check_depends(depends: Depends, module: Module, earlier: dict[str, Module], faults: Faults) -> None:
     found = earlier.get(depends.module)
     ref = depends.ref
@@ -51,14 +67,17 @@ def _check_depends(depends: Depends, module: Module, earlier: dict[str, Module],
 def _check_variables(campaign: Campaign, module: Module, faults: Faults, reported: Collection[str]) -> None:
     """Report variables that neither the configuration nor any column could supply."""
     columns = _columns(campaign)
-    for value, search in _texts(campaign, module):
+    texts = [(value, search, False) for value, search in _texts(campaign, module)]
+    texts += [(value, search, True) for value, search in _query_texts(campaign, module)]
+    for value, search, before in texts:
         scope = campaign.scope(module, search)
-        # any column of any query may turn up as a loop value; what none of them is called is surely undefined
-        scope.late = frozenset(columns) | PLANNED
-        scope.dotted = _dataset_reference(module)
+        # any column of any query may turn up as a loop value; what none of them is called is surely undefined;
+        # but queries run before there are any columns
+        scope.late = QUERY_FILES if before else frozenset(columns) | PLANNED
+        scope.dotted = None if before else _dataset_reference(module)
         try:
             for missing in _missing(scope, value.text):
-                _undefined(missing, value, module, scope, columns, faults, reported)
+                _undefined(missing, value, module, scope, set() if before else columns, faults, reported)
         except BadReference as error:
             faults.at(error.at or value, str(error))
 
@@ -110,7 +129,7 @@ def _texts(campaign: Campaign, module: Module) -> list[tuple[Value, Section | No
     for one in module.execs:
         texts += [(one.execname, one.section), *((value, one.section) for _, value in one.cmdline)]
     for spec in [*module.files.values(), *module.lists.values()]:
-        keys = ("filename", "fullname", "rename_file", "args")
+        keys = ("filename", "fullname", "rename_file")
         texts += [(value, spec.section) for key in keys if (value := spec.section.value(key))]
         pattern = root.path(f"filename_pattern.{spec.filepat.text.lower()}") if spec.filepat else None
         directory = root.path(f"directory_pattern.{spec.dirpat.text.lower()}") if spec.dirpat else None
@@ -120,6 +139,18 @@ def _texts(campaign: Campaign, module: Module) -> list[tuple[Value, Section | No
             else [pattern, directory]
         )
         texts += [(value, spec.section) for value in patterns if isinstance(value, Value)]
+    return texts
+
+
+def _query_texts(campaign: Campaign, module: Module) -> list[tuple[Value, Section | None]]:
+    """Return the texts that say what queries look for."""
+    texts: list[tuple[Value, Section | None]] = []
+    for spec in [*module.files.values(), *module.lists.values()]:
+        if spec.query is not None and (value := spec.section.value("args")) is not None:
+            texts.append((value, spec.section))
+        for name, _ in spec.query.fields if spec.query is not None else ():
+            found = campaign.scope(module, spec.section).lookup(name)
+            texts += [(found, spec.section)] if isinstance(found, Value) else []
     return texts
 
 

@@ -536,6 +536,26 @@ def test_two_undefined_variables_of_one_value_are_both_told() -> None:
     ]
 
 
+def test_queries_run_before_there_are_columns() -> None:
+    whole = WHOLE.replace("exec = find", "exec = find\nargs = --visit ${visit} -o ${qoutfile} ${file.raw.fullname}")
+    with pytest.raises(CampaignError) as caught:
+        small(whole)
+    assert [f.message for f in caught.value.faults] == [
+        "undefined variable 'visit'",
+        "'file.raw.fullname' names no file or list of module 'reduce'",
+    ]
+    fields = WHOLE.replace("exec = find", "query_fields = filetype, tile\nfiletype = raw\ntile = ${visit}")
+    with pytest.raises(CampaignError) as caught:
+        small(fields)
+    assert [f.message for f in caught.value.faults] == ["undefined variable 'visit'"]
+
+
+def test_the_environment_of_jobs_is_checked() -> None:
+    with pytest.raises(CampaignError) as caught:
+        small(WHOLE + "<job_environment>\nomp_num_threads = ${threads}\n</job_environment>\n")
+    assert [f.message for f in caught.value.faults] == ["undefined variable 'threads'"]
+
+
 def test_what_one_definition_would_mend_is_told_once() -> None:
     whole = WHOLE.replace("${file.raw.fullname}", "${mapper}").replace("${list.imgs.fullname}", "${mapper}")
     with pytest.raises(CampaignError) as caught:
