@@ -65,9 +65,7 @@ class Wrapper(Protocol):
 class Rows(Protocol):
     """Read access to the registry for query codes: named, bound, never assembled SQL."""
 
-    def files(
-        self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()
-    ) -> list[dict[str, Scalar]]:
+    def files(self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()) -> list[dict[str, Scalar]]:
         """Return files of *filetype* whose metadata match *where*, ordered by file name.
 
         A value may be a scalar, a sequence (any of them), or a text with the operators of the generic query.

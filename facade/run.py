@@ -118,26 +118,18 @@ def alive(attempt: Attempt) -> str | None:
 
 def read_receipts(registry: Registry, run: RunDirectory, jobnums: Iterable[int]) -> int:
     """Tell the registry what the receipts of these jobs say (again: no change); return the number of lines."""
-    shards = {
-        path: {p.name for p in path.iterdir()}
-        for path in {(run.path / _capsule(n)).parent for n in jobnums}
-        if path.is_dir()
-    }
+    wanted = {run.capsule(jobnum).with_suffix("") for jobnum in jobnums}
     count = 0
-    for jobnum in jobnums:
-        capsule = run.path / _capsule(jobnum)
-        if not any(name.startswith(f"{capsule.stem}.receipt.") for name in shards.get(capsule.parent, ())):
-            continue
-        for path in receipt.files(capsule.parent, capsule.stem):
+    for folder in sorted({stem.parent for stem in wanted}):
+        # one look at each folder: it holds the receipts of a thousand jobs
+        for path in sorted(folder.glob("*.receipt.*.jsonl")):
+            if folder / path.name.partition(".")[0] not in wanted:
+                continue
             lines = list(receipt.read(path))
             for start in range(0, len(lines), BATCH):
                 registry.report(lines[0]["receipt"], lines[start : start + BATCH])
             count += len(lines)
     return count
-
-
-def _capsule(jobnum: int) -> str:
-    return RunDirectory.capsule_path(jobnum)
 
 
 def settle(registry: Registry, attempt: Attempt, *, engine_gone: bool | None = None) -> Attempt:

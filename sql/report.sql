@@ -59,16 +59,46 @@ begin
 end $$;
 comment on function report_job_started is 'effect of a job-started line';
 
-create function report_used(reader bigint, names jsonb) returns void language plpgsql as $$
+create function make_edges(awaited pending_edge[]) returns void language plpgsql as $$
 begin
   insert into opm_used (task_id, desfile_id)
-  select reader, d.id
-    from jsonb_array_elements(names) u
-    join desfile d on d.filename = u ->> 0 and d.compression = u ->> 1
-   order by d.id
+  select e.reader_task_id, d.id
+    from unnest(awaited) e join desfile d on d.filename = e.filename and d.compression = e.compression
+   where e.reader_task_id is not null order by 1, 2
+  on conflict do nothing;
+  insert into opm_was_derived_from (child_desfile_id, parent_desfile_id)
+  select e.child_desfile_id, d.id
+    from unnest(awaited) e join desfile d on d.filename = e.filename and d.compression = e.compression
+   where e.child_desfile_id <> d.id order by 1, 2
   on conflict do nothing;
 end $$;
-comment on function report_used is 'note that a task read those of the named files that are registered';
+comment on function make_edges is 'make those provenance edges whose files are registered';
+
+create function report_edges(awaited pending_edge[]) returns void language plpgsql as $$
+-- the report of a file's maker may arrive after those of its readers: what cannot be joined yet waits
+begin
+  perform make_edges(awaited);
+  insert into pending_edge
+  select e.* from unnest(awaited) e
+   where not exists (select from desfile d where d.filename = e.filename and d.compression = e.compression);
+end $$;
+comment on function report_edges is 'make provenance edges, or keep them until their files are registered';
+
+create function settle_edges() returns int language plpgsql as $$
+declare
+  found_now pending_edge[];
+begin
+  with come as (
+    delete from pending_edge where ctid in (
+      select p.ctid from pending_edge p
+        join desfile d on d.filename = p.filename and d.compression = p.compression for update of p skip locked)
+    returning *
+  )
+  select array_agg(come::pending_edge) into found_now from come;
+  perform make_edges(found_now);
+  return coalesce(array_length(found_now, 1), 0);
+end $$;
+comment on function settle_edges is 'make the waiting provenance edges whose files have come; returns how many';
 
 create function report_exec(told receipt, line jsonb) returns void language plpgsql as $$
 declare
@@ -91,14 +121,13 @@ begin
           case when killed > 0 then 128 + killed else code end, told.host, told.run)
   returning id into made;
   insert into pfw_exec (task_id, pfw_attempt_id, pfw_wrapper_task_id, execnum, name, argv, cmdargs, version,
-                        exit_code, signal, utime, stime, maxrss, inblock, oublock, unregistered)
+                        exit_code, signal, utime, stime, maxrss, inblock, oublock)
   values (made, attempt, parent, (line ->> 'execnum')::int, line ->> 'name', argv,
           array_to_string(argv[2:], ' '), line ->> 'version', code, killed,
           (line ->> 'utime')::float8, (line ->> 'stime')::float8, (line ->> 'maxrss')::numeric::bigint,
-          (line ->> 'inblock')::bigint, (line ->> 'oublock')::bigint,
-          (select jsonb_agg(u) from jsonb_array_elements(line -> 'used') u
-            where not exists (select from desfile d where d.filename = u ->> 0 and d.compression = u ->> 1)));
-  perform report_used(made, line -> 'used');
+          (line ->> 'inblock')::bigint, (line ->> 'oublock')::bigint);
+  perform report_edges(array(
+    select row(u ->> 0, u ->> 1, made, null)::pending_edge from jsonb_array_elements(line -> 'used') u));
 end $$;
 comment on function report_exec is 'effect of an exec line';
 
@@ -163,9 +192,9 @@ declare
   entries jsonb;
 begin
   perform report_files(told, parent, line -> 'files');
-  -- lists, and what one program of the quantum made for the next, become known only now
-  perform report_used(e.task_id, e.unregistered)
-     from pfw_exec e where e.pfw_wrapper_task_id = parent and e.unregistered is not null;
+  if exists (select from pending_edge) then
+    perform settle_edges();
+  end if;
   for target, entries in
     select f ->> 'metadata_table', jsonb_agg(coalesce(f -> 'metadata', '{}') || jsonb_build_object('desfile_id', d.id))
       from jsonb_array_elements(line -> 'files') f
@@ -179,14 +208,10 @@ begin
     from jsonb_array_elements(line -> 'files') f
     join desfile d on d.filename = f ->> 'filename' and d.compression = f ->> 'compression'
    where f ->> 'filetype' = 'log' and q.task_id = parent;
-  insert into opm_was_derived_from (child_desfile_id, parent_desfile_id)
-  select c.id, p.id
-    from jsonb_array_elements(line -> 'derived') e
-    join desfile c on c.filename = e -> 0 ->> 0 and c.compression = e -> 0 ->> 1
-    join desfile p on p.filename = e -> 1 ->> 0 and p.compression = e -> 1 ->> 1
-   where c.id <> p.id
-   order by 1, 2
-  on conflict do nothing;
+  perform report_edges(array(
+    select row(e -> 1 ->> 0, e -> 1 ->> 1, null, c.id)::pending_edge
+      from jsonb_array_elements(line -> 'derived') e
+      join desfile c on c.filename = e -> 0 ->> 0 and c.compression = e -> 0 ->> 1));
 end $$;
 comment on function report_outputs is 'effect of an outputs line';
 

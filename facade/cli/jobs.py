@@ -20,8 +20,6 @@ def run(capsule: Path, workdir: Path | None) -> int:
 
     Exit codes: 0 every quantum succeeded, 1 a program failed, 75 something around it failed and trying again may help.
     """
-    from facade.job.reporting import reporting
-    from facade.job.runner import run_job
+    from facade.job.__main__ import run as run_words
 
-    with reporting() as reporter:
-        return run_job(capsule, workdir=workdir, reporter=reporter)
+    return run_words([str(capsule), *(["--workdir", str(workdir)] if workdir else [])])

@@ -1,15 +1,18 @@
-"""Telling the registry from inside a job, without ever making the job wait.
+"""Telling the registry from inside jobs, without ever making a job wait.
 
-A thread with its own connection sends whatever has queued up in one call. The receipt on disk is the lasting copy:
-what does not arrive here (a dead server, a cut network) arrives when the receipt is ingested. Imports no SQLAlchemy.
+A thread with one connection for the whole process sends whatever has queued up, receipt by receipt, in one call each.
+The receipts on disk are the lasting copy: what does not arrive here (a dead server, a cut network) arrives when they are
+ingested. Imports no SQLAlchemy.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-import uuid
+import time
+from collections import deque
 from contextlib import closing
+from dataclasses import dataclass, field
 
 from facade.errors import FacadeError
 from facade.registry.connection import Address, Session, StatementError, UnreachableError
@@ -20,29 +23,50 @@ logger = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0  # s between tries to reach a server that does not answer
 LARGEST_CALL = 500  # lines
+SETTLE_AFTER = 1.0  # s until the server is made to write to its disk what it took
+MOST_RECEIPTS = 1000  # kept for a server that does not answer; older ones are left to ingestion
+
+
+@dataclass(slots=True)
+class _Stream:
+    """The lines of one receipt; ``sent`` counts those that the server took since it was last started."""
+
+    receipt: str
+    lines: list[str] = field(default_factory=list)
+    sent: int = 0
+    ended: bool = False
 
 
 class Reporter:
-    """Sends the lines of one receipt. ``error`` is why it gave up, if the registry refused a line for good."""
+    """Sends receipts, one after the other. A ``job-started`` line begins one, ``job-ended`` ends it.
 
-    def __init__(self, address: Address, receipt_id: uuid.UUID | str) -> None:
-        # the server need not wait for its disk at every line: _settle() makes it, once, before close() says True
+    ``error`` is what the registry said when it last refused a line for good; the rest of that receipt is left out.
+    """
+
+    def __init__(self, address: Address) -> None:
+        # the server need not wait for its disk at every line: _settle() makes it, before a receipt is forgotten here
         self._session = Session(address, options="-c synchronous_commit=off")
-        self._receipt = str(receipt_id)
-        self._lines: list[str] = []
-        self._sent = 0
+        self._streams: deque[_Stream] = deque()
         self._wake = threading.Condition()
-        self._closing = False
-        self._settled = self._given_up = False
+        self._closing = self._given_up = False
+        self._unsettled_since: float | None = None
+        self._complete = True
         self.error: FacadeError | None = None
         self._thread = threading.Thread(target=self._run, name="facade-reporter", daemon=True)
         self._thread.start()
 
     def put(self, line: Line) -> None:
-        """Take the next line of the receipt; returns at once, whatever the server does."""
+        """Take the next line; returns at once, whatever the server does."""
         text = encode(line)
         with self._wake:
-            self._lines.append(text)
+            if line["kind"] == "job-started":
+                self._streams.append(_Stream(str(line["receipt"])))
+                if len(self._streams) > MOST_RECEIPTS:
+                    self._streams.popleft()
+                    self._complete = False
+            stream = self._streams[-1]
+            stream.lines.append(text)
+            stream.ended = line["kind"] == "job-ended"
             self._wake.notify()
 
     def close(self, timeout: float) -> bool:
@@ -52,52 +76,73 @@ class Reporter:
             self._wake.notify()
         self._thread.join(timeout)
         self._given_up = True
-        return self._settled
+        return not self._thread.is_alive() and self._complete
 
     def _run(self) -> None:
         wait = FIRST_WAIT
         with closing(self._session):
-            while not (self._settled or self._given_up):
+            while not self._given_up:
                 try:
-                    self._step()
+                    if not self._step():
+                        return
+                    wait = FIRST_WAIT
                 except UnreachableError as error:
                     logger.warning("%s; trying again", error.message)
                     self._session.close()
-                    self._sent = 0  # a server that crashed may have forgotten what it said it had; it skips the rest
+                    with self._wake:
+                        for stream in self._streams:
+                            stream.sent = 0  # a server that crashed may have forgotten; it skips what it still has
                     self._pause(wait)
                     wait = min(2 * wait, LONGEST_WAIT)
-                except FacadeError as error:
-                    logger.error("the registry refuses: %s", error)
-                    self.error = error
-                    return
-                else:
-                    wait = FIRST_WAIT
 
-    def _step(self) -> None:
-        """Send what has queued up; once closed and all is sent, settle."""
+    def _step(self) -> bool:
+        """Send what has queued up of one receipt, or settle; return False when all is done."""
         with self._wake:
-            self._wake.wait_for(lambda: self._sent < len(self._lines) or self._closing)
-            batch = self._lines[self._sent : self._sent + LARGEST_CALL]
-        if batch:
-            self._send(batch)
-            self._sent += len(batch)
-        else:
+            self._wake.wait_for(lambda: self._closing or self._next() is not None, self._until_settling())
+            stream = self._next()
+            batch = stream.lines[stream.sent : stream.sent + LARGEST_CALL] if stream else []
+        if stream is not None:
+            self._deliver(stream, batch)
+            self._unsettled_since = self._unsettled_since or time.monotonic()
+        if self._unsettled_since and (stream is None or time.monotonic() - self._unsettled_since > SETTLE_AFTER):
             self._settle()
-            self._settled = True
+        return stream is not None or not self._closing
 
-    def _send(self, batch: list[str]) -> None:
+    def _next(self) -> _Stream | None:
+        return next((stream for stream in self._streams if stream.sent < len(stream.lines)), None)
+
+    def _until_settling(self) -> float | None:
+        if self._unsettled_since is None:
+            return None
+        return max(0.0, self._unsettled_since + SETTLE_AFTER - time.monotonic())
+
+    def _deliver(self, stream: _Stream, batch: list[str]) -> None:
         try:
-            self._session.rows("select report(%s, %s)", (self._receipt, "[" + ",".join(batch) + "]"))
+            self._session.rows("select report(%s, %s)", (stream.receipt, "[" + ",".join(batch) + "]"))
+            stream.sent += len(batch)
         except StatementError as error:
             if error.sqlstate == DEADLOCK:
                 raise UnreachableError(error.message) from error
+            self._refused(stream, error)
+        except UnreachableError:
             raise
+        except FacadeError as error:
+            self._refused(stream, error)
+
+    def _refused(self, stream: _Stream, error: FacadeError) -> None:
+        """Leave the rest of a receipt out: whoever ingests it is told the same, and can act."""
+        logger.error("the registry refuses: %s", error)
+        with self._wake:
+            self.error, self._complete = error, False
+            stream.sent = len(stream.lines) + LARGEST_CALL  # nothing of it is sent any more
 
     def _settle(self) -> None:
-        """Have the server write what it took to its disk."""
-        if self._lines:
-            self._session.rows("set synchronous_commit = on")
-            self._session.rows("select txid_current()")
+        """Have the server write what it took to its disk, then forget the receipts that have ended."""
+        self._session.rows("set synchronous_commit = on; select txid_current()")
+        self._session.rows("set synchronous_commit = off")
+        self._unsettled_since = None
+        with self._wake:
+            self._streams = deque(s for s in self._streams if not (s.ended and s.sent >= len(s.lines)))
 
     def _pause(self, seconds: float) -> None:
         """Wait before the next try; a job that ends tries more often."""

@@ -220,6 +220,7 @@ def fail_jobs(session: Session, failures: Mapping[int, tuple[str, str]], state: 
 def finish(session: Session, attempt_id: int, state: State) -> None:
     """Close an attempt and its blocks: a block whose jobs all succeeded has succeeded, whatever became of the rest."""
     with session.transaction() as cursor:
+        cursor.execute("select settle_edges()")  # two reports that crossed did not see each other's rows
         cursor.execute(
             """
             with ended as (

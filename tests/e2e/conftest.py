@@ -42,6 +42,9 @@ def attempts(world: World, condor_pool: CondorPool) -> Attempts:
     world.submit("-j", 2)
     local = world.latest()["attnum"]
     # the pool's PATH comes last: the programs of this checkout must stay in front
-    pool = {"CONDOR_CONFIG": condor_pool.env["CONDOR_CONFIG"], "PATH": world.env()["PATH"] + ":" + condor_pool.env["PATH"]}
+    pool = {
+        "CONDOR_CONFIG": condor_pool.env["CONDOR_CONFIG"],
+        "PATH": world.env()["PATH"] + ":" + condor_pool.env["PATH"],
+    }
     world.with_environment(pool).submit("--engine", "htcondor")
     return Attempts(world, local, world.latest()["attnum"])

@@ -24,9 +24,7 @@ FILES_BY_TAG = """select f.path ||'/'||f.filename from file_archive_info f, desf
         and f.desfile_id=d.id order by f.filename;"""
 EXECUTIONS = """select modname, count(*) from pfw_wrapper w, pfw_attempt a
       where w.pfw_attempt_id=a.id and a.reqnum=11 and a.attnum={attnum} group by modname order by min(w.wrapnum);"""
-WALLCLOCK = (
-    "select end_time - start_time from task t, pfw_attempt a where t.id=a.task_id and a.reqnum=11 and a.attnum={attnum};"
-)
+WALLCLOCK = "select end_time - start_time from task t, pfw_attempt a where t.id=a.task_id and a.reqnum=11 and a.attnum={attnum};"
 
 
 def psql(attempts: Attempts, text: str) -> list[str]:

@@ -151,7 +151,9 @@ def test_no_credentials_outside_the_password_file(world: World) -> None:
     password = (world.home / "db/pgpass").read_text().strip().rpartition(":")[2]
     assert len(password) > 10
     found = subprocess.run(
-        ["grep", "-rlF", password, str(world.home / "runs"), str(world.home / "archive")], capture_output=True, text=True
+        ["grep", "-rlF", password, str(world.home / "runs"), str(world.home / "archive")],
+        capture_output=True,
+        text=True,
     )
     assert found.stdout == ""
     assert password not in world.facade("db", "url").stdout

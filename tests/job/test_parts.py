@@ -10,7 +10,6 @@ import pytest
 
 from facade.errors import FacadeError, InputError
 from facade.job import execute, receipt, surroundings
-from facade.job.reporting import Reports
 
 
 def test_receipts_count_up_and_lines_are_numbered(tmp_path: Path) -> None:
@@ -89,39 +88,3 @@ def test_the_batch_system_is_recognised(tmp_path: Path, monkeypatch: pytest.Monk
     assert surroundings.batch_id() == "12.0"
     assert surroundings.workspace(Path("/run/j.json"), None) == tmp_path
 
-
-class FakeReporter:
-    """Never arrives while the database is *away*."""
-
-    def __init__(self, receipt_id: str, away: bool) -> None:
-        self.receipt, self.away, self.lines, self.closed = receipt_id, away, [], False  # type: ignore[var-annotated]
-        self.error: FacadeError | None = None
-
-    def put(self, line: dict[str, Any]) -> None:
-        assert not self.closed
-        self.lines.append(line["kind"])
-
-    def close(self, timeout: float) -> bool:
-        self.closed = True
-        return not self.away
-
-
-def job(reports: Reports, receipt_id: str) -> None:
-    for line in ({"kind": "job-started", "receipt": receipt_id}, {"kind": "exec"}, {"kind": "job-ended"}):
-        reports.put(line)
-
-
-@pytest.mark.parametrize(("away", "made"), [(False, 5), (True, 2)])
-def test_each_receipt_has_its_reporter_unless_the_database_is_away(away: bool, made: int) -> None:
-    reporters: list[FakeReporter] = []
-
-    def make(receipt_id: str) -> FakeReporter:
-        reporters.append(FakeReporter(receipt_id, away))
-        return reporters[-1]
-
-    reports = Reports(make)
-    for number in range(5):
-        job(reports, str(number))
-    assert reports.close(0.1) is not away
-    assert [reporter.receipt for reporter in reporters] == [str(number) for number in range(made)]
-    assert all(reporter.lines == ["job-started", "exec", "job-ended"] for reporter in reporters)

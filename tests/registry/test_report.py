@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
@@ -211,3 +212,33 @@ def test_a_quantum_costs_the_server_a_few_milliseconds(registry: Registry, capsy
     with capsys.disabled():
         print(f"\nreport(): first {spent[0] * 1e3:.1f} ms, median {median(spent) * 1e3:.2f} ms a quantum")
     assert median(spent) < 0.02
+
+
+def test_edges_to_a_file_whose_maker_reports_later_are_made_when_it_comes(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    maker, reader = (Receipt(submit(registry)).started() for _ in range(2))
+    reader.quantum(2, used=["calexp-1a.fits"]).ended()
+    registry.report(reader.id, reader.lines)
+    assert registry.ancestors("calexp-2.fits")[1:] == []
+    maker.quantum(1, suffix="a").ended()
+    registry.report(maker.id, maker.lines)
+    assert [row["filename"] for row in registry.ancestors("calexp-2.fits")] == ["calexp-2.fits", "calexp-1a.fits"]
+    kinds = {edge["kind"] for edge in registry.edges(reader.ids.attempt_id)}
+    assert {"used", "derived"} <= kinds
+    assert registry.run_sql("select count(*) from pending_edge").rows == ((0,),)
+
+
+def test_edges_of_reports_that_crossed_are_made_when_the_attempt_is_closed(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    maker, reader = (Receipt(submit(registry)).started() for _ in range(2))
+    reader.quantum(2, used=["calexp-1a.fits"]).ended()
+    maker.quantum(1, suffix="a").ended()
+    registry.set_archive("home", "/archive")  # or one would wait for the other to name it
+    other = Registry.open(registry.address)
+    with other, other._session.transaction() as cursor:
+        cursor.execute("select report(%s, %s)", (maker.id, json.dumps(maker.lines)))
+        registry.report(reader.id, reader.lines)  # does not see the other's rows, nor is seen
+    assert registry.run_sql("select count(*) from pending_edge").rows == ((2,),)
+    registry.finish(reader.ids.attempt_id, State.SUCCEEDED)
+    assert registry.run_sql("select count(*) from pending_edge").rows == ((0,),)
+    assert len(registry.ancestors("calexp-2.fits")) == 2

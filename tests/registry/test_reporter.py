@@ -40,7 +40,7 @@ def test_what_is_put_arrives(registry: Registry) -> None:
     registry.ensure_metadata_tables(FILETYPES)
     ids = submit(registry)
     receipt = Receipt(ids).started().quantum(1).quantum(2).ended()
-    teller = Reporter(registry.address, receipt.id)
+    teller = Reporter(registry.address)
     put(teller, receipt.lines)
     assert teller.close(10)
     assert registry.job_states(ids.attempt_id) == {1: State.SUCCEEDED}
@@ -54,7 +54,7 @@ def test_a_server_that_dies_and_comes_back_loses_nothing(tmp_path: Path) -> None
         registry.ensure_metadata_tables(FILETYPES)
         ids = submit(registry)
         receipt = Receipt(ids).started().quantum(1).quantum(2).ended()
-        teller = Reporter(server.address(), receipt.id)
+        teller = Reporter(server.address())
         put(teller, receipt.lines[:5])
         quit_at_once(server, signal.SIGKILL)
         assert put(teller, receipt.lines[5:]) < 0.5
@@ -75,7 +75,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(tmp_path: Path, registr
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
-        teller = Reporter(server.address(), receipt.id)
+        teller = Reporter(server.address())
         assert put(teller, receipt.lines) < 0.5
         start = time.perf_counter()
         assert not teller.close(0.5)
@@ -89,7 +89,30 @@ def test_a_line_that_the_registry_refuses_is_remembered(registry: Registry) -> N
     registry.ensure_metadata_tables(FILETYPES)
     first, second = Receipt(submit(registry)).started().quantum(1), Receipt(submit(registry)).started()
     registry.report(first.id, first.lines)
-    teller = Reporter(registry.address, second.id)
+    teller = Reporter(registry.address)
     put(teller, second.quantum(1, content="other").lines)
     assert not teller.close(10)
     assert isinstance(teller.error, RefusedError)
+
+
+def test_one_reporter_serves_receipt_after_receipt(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    first, second = (Receipt(submit(registry)).started().quantum(1).quantum(2) for _ in range(2))
+    teller = Reporter(registry.address)
+    put(teller, first.ended().lines)
+    put(teller, second.ended().lines)
+    assert teller.close(10)
+    states = [registry.job_states(one.ids.attempt_id) for one in (first, second)]
+    assert states == [{1: State.SUCCEEDED}, {1: State.SUCCEEDED}]
+
+
+def test_a_refused_receipt_does_not_hold_up_the_next(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    first, second, third = (Receipt(submit(registry)).started() for _ in range(3))
+    registry.report(first.id, first.quantum(1).lines)
+    teller = Reporter(registry.address)
+    put(teller, second.quantum(1, content="other").ended().lines)
+    put(teller, third.ended().lines)
+    assert not teller.close(10)
+    assert isinstance(teller.error, RefusedError)
+    assert registry.job_states(third.ids.attempt_id) == {1: State.SUCCEEDED}
