@@ -145,7 +145,7 @@ def _run_here(opened: Registry, attempt: Attempt, workers: int) -> int:
     thread = threading.Thread(target=engine, name="facade-engine")
     interrupted = _on_signals(stop)
     thread.start()
-    code = _follow(opened, attempt, lambda: not thread.is_alive(), POLL)
+    code = _follow(opened, attempt, lambda: not thread.is_alive(), lambda: thread.join(POLL))
     thread.join()
     if trouble:
         raise trouble[0]
@@ -168,14 +168,14 @@ def _on_signals(stop: threading.Event) -> threading.Event:
     return happened
 
 
-def _follow(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: float) -> int:
+def _follow(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: Callable[[], object]) -> int:
     """Show progress until *over*; settle; say how it ended."""
     console = output.console(err=True)
     if interactive():
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while not over():
                 live.update(output.report(Report(opened.overview(attempt.id), None, ())))
-                time.sleep(pause)
+                pause()
     else:
         _follow_in_lines(opened, attempt, over, pause)
     settled = settle(opened, _again(opened, attempt), engine_gone=True)
@@ -183,7 +183,7 @@ def _follow(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause:
     return DONE if settled.state is State.SUCCEEDED else FAILED
 
 
-def _follow_in_lines(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: float) -> None:
+def _follow_in_lines(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: Callable[[], object]) -> None:
     """Without a terminal: one line whenever another tenth of the quanta is done."""
     tenths = -1
     while not over():
@@ -192,7 +192,7 @@ def _follow_in_lines(opened: Registry, attempt: Attempt, over: Callable[[], bool
         if ended * 10 // everything > tenths:
             tenths = ended * 10 // everything
             talk(f"{attempt.name}: {ended} of {everything} quanta ended")
-        time.sleep(pause)
+        pause()
 
 
 @click.group(hidden=True)
