@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0  # s between tries to reach a server that does not answer
 LARGEST_CALL = 500  # lines
+LINGER = 0.05  # s that a line waits for others to go with it: a call costs as much as ten lines
 SETTLE_AFTER = 1.0  # s until the server is made to write to its disk what it took
 MOST_RECEIPTS = 1000  # kept for a server that does not answer; older ones are left to ingestion
 
@@ -48,7 +49,7 @@ class Reporter:
         self._session = Session(address, options="-c synchronous_commit=off")
         self._streams: deque[_Stream] = deque()
         self._wake = threading.Condition()
-        self._closing = self._given_up = False
+        self._closing = self._given_up = self._lingering = False
         self._unsettled_since: float | None = None
         self._complete = True
         self.error: FacadeError | None = None
@@ -67,7 +68,8 @@ class Reporter:
             stream = self._streams[-1]
             stream.lines.append(text)
             stream.ended = line["kind"] == "job-ended"
-            self._wake.notify()
+            if not self._lingering:
+                self._wake.notify()
 
     def close(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds for the rest to be sent; tell whether every line is in the registry."""
@@ -96,38 +98,58 @@ class Reporter:
                     wait = min(2 * wait, LONGEST_WAIT)
 
     def _step(self) -> bool:
-        """Send what has queued up of one receipt, or settle; return False when all is done."""
+        """Send what has queued up, or settle; return False when all is done."""
         with self._wake:
-            self._wake.wait_for(lambda: self._closing or self._next() is not None, self._until_settling())
-            stream = self._next()
-            batch = stream.lines[stream.sent : stream.sent + LARGEST_CALL] if stream else []
-        if stream is not None:
-            self._deliver(stream, batch)
+            self._wake.wait_for(lambda: self._closing or self._waiting(), self._until_settling())
+            self._lingering = True
+            self._wake.wait_for(lambda: self._closing, LINGER)
+            self._lingering = False
+            batches = self._batches()
+        if batches:
+            self._deliver(batches)
             self._unsettled_since = self._unsettled_since or time.monotonic()
-        if self._unsettled_since and (stream is None or time.monotonic() - self._unsettled_since > SETTLE_AFTER):
+        if self._unsettled_since and (not batches or time.monotonic() - self._unsettled_since > SETTLE_AFTER):
             self._settle()
-        return stream is not None or not self._closing
+        return bool(batches) or not self._closing
 
-    def _next(self) -> _Stream | None:
-        return next((stream for stream in self._streams if stream.sent < len(stream.lines)), None)
+    def _waiting(self) -> bool:
+        return any(stream.sent < len(stream.lines) for stream in self._streams)
+
+    def _batches(self) -> list[tuple[_Stream, list[str]]]:
+        """Return the next lines of as many receipts as fit into one call."""
+        batches, room = [], LARGEST_CALL
+        for stream in self._streams:
+            lines = stream.lines[stream.sent : stream.sent + room]
+            if lines:
+                batches.append((stream, lines))
+                room -= len(lines)
+        return batches
 
     def _until_settling(self) -> float | None:
         if self._unsettled_since is None:
             return None
         return max(0.0, self._unsettled_since + SETTLE_AFTER - time.monotonic())
 
-    def _deliver(self, stream: _Stream, batch: list[str]) -> None:
+    def _deliver(self, batches: list[tuple[_Stream, list[str]]]) -> None:
+        """Send batches of one or more receipts in one call; if one is refused, find out which."""
         try:
-            self._session.rows("select report(%s, %s)", (stream.receipt, "[" + ",".join(batch) + "]"))
-            stream.sent += len(batch)
-        except StatementError as error:
-            if error.sqlstate == DEADLOCK:
-                raise UnreachableError(error.message) from error
-            self._refused(stream, error)
+            self._session.rows(
+                "select report(given, lines) from unnest(%s::uuid[], %s::jsonb[]) as told (given, lines)",
+                ([stream.receipt for stream, _ in batches], ["[" + ",".join(lines) + "]" for _, lines in batches]),
+            )
         except UnreachableError:
             raise
         except FacadeError as error:
-            self._refused(stream, error)
+            if isinstance(error, StatementError) and error.sqlstate == DEADLOCK:
+                raise UnreachableError(error.message) from error
+            if len(batches) > 1:
+                for batch in batches:
+                    self._deliver([batch])
+            else:
+                self._refused(batches[0][0], error)
+            return
+        for stream, lines in batches:
+            stream.sent += len(lines)
 
     def _refused(self, stream: _Stream, error: FacadeError) -> None:
         """Leave the rest of a receipt out: whoever ingests it is told the same, and can act."""
