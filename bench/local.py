@@ -2,8 +2,8 @@
 
     python bench/local.py [--quanta 1000] [--rounds 3]
 
-Both copy one small file N times with two workers. facade stages the input and verifies it, writes log and receipt, hashes,
-stores and registers the output, and records who made it from what. Rounds are paired; medians are shown.
+Both copy one small file N times with two workers. facade stages the input and verifies it, writes log and receipt,
+hashes, stores and registers the output, and records who made it from what. Rounds are paired; medians are shown.
 """
 
 from __future__ import annotations
@@ -113,7 +113,10 @@ def make(folder: Path, quanta: int) -> float:
 
 def engine_seconds(facade: str, env: dict[str, str]) -> float:
     """Return the wall clock of the newest attempt as the registry has it."""
-    sql = "select extract(epoch from t.end_time - t.start_time)::float as s from task t join pfw_attempt a on a.task_id = t.id"
+    sql = (
+        "select extract(epoch from t.end_time - t.start_time)::float as s"
+        " from task t join pfw_attempt a on a.task_id = t.id"
+    )
     text = subprocess.run([facade, "sql", "--json", "-c", f"{sql} order by a.id desc limit 1"], env=env,
                           capture_output=True, text=True, check=True).stdout  # fmt: skip
     return float(json.loads(text)[0]["s"])

@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from facade import __version__, plugins
 from facade.campaign import Campaign, Dataset, Module, QuerySpec
 from facade.errors import CampaignError, FacadeError, Fault, InputError
+from facade.files import split_compression
 from facade.plan import Inputs, MissingFiles, Plan, PlannedQuery, plan
 from facade.plugins import Row, Rows
 from facade.wcl import BadReference, Document, MissingVariable, loads
@@ -31,11 +32,22 @@ class Asked:
     arguments: str
 
 
+class Source(Protocol):
+    """Where rows come from: the registry."""
+
+    @property
+    def rows(self) -> Rows:
+        """What query codes may ask."""
+
+    def lookup(self, names: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Row]:
+        """Return the registered files among *names*, each (filename, compression)."""
+
+
 class QueryRunner:
     """Runs each distinct query of a campaign once."""
 
-    def __init__(self, campaign: Campaign, rows: Rows) -> None:
-        self.campaign, self.rows = campaign, rows
+    def __init__(self, campaign: Campaign, source: Source) -> None:
+        self.campaign, self.source = campaign, source
         self._answers: dict[Asked, Lines] = {}
         self.queries: list[PlannedQuery] = []
         self.datasets: dict[str, Lines] = {}
@@ -68,7 +80,7 @@ class QueryRunner:
         arguments = self._arguments(module, spec.section, query)
         asked = Asked(query.program, _version(query.program), shlex.join(arguments))
         if asked not in self._answers:
-            self._answers[asked] = ask(query.program, arguments, self.rows, query.output_type)
+            self._answers[asked] = ask(query.program, arguments, self.source.rows, query.output_type)
         lines: Lines = [{nick or name: row for nick, row in line.items()} for line in self._answers[asked]]
         self.datasets[f"{module.name}.{kind}.{name}"] = lines
         self.queries.append(
@@ -159,28 +171,22 @@ def read_lines(text: str, output_type: str, name: str) -> Lines:
     return result
 
 
-def planned(campaign: Campaign, rows: Rows, lookup: Any) -> Plan:
-    """Run the queries, then plan. *lookup* maps (filename, compression) pairs to registry rows.
+def planned(campaign: Campaign, source: Source) -> Plan:
+    """Run the queries, then plan; files that the campaign names, and no query found, are looked up by name.
 
     Raises:
         CampaignError, MissingInputError: as `facade.plan.plan` and `QueryRunner.run`.
     """
-    runner = QueryRunner(campaign, rows)
+    runner = QueryRunner(campaign, source)
     runner.run()
     try:
         return plan(campaign, Inputs(runner.datasets), runner.queries)
     except MissingFiles as missing:
-        names = _registered(missing.names, lookup)
+        found = source.lookup([split_compression(name) for name in missing.names])
+        names = {f"{row['filename']}{row['compression']}": row for row in found.values()}
         if not names:
             raise
         return plan(campaign, Inputs(runner.datasets, names), runner.queries)
-
-
-def _registered(names: Sequence[str], lookup: Any) -> dict[str, Row]:
-    from facade.files import split_compression
-
-    found = lookup([split_compression(name) for name in names])
-    return {f"{row['filename']}{row['compression']}": row for row in found.values()}
 
 
 def set_values(document: Document, settings: Sequence[str]) -> None:
@@ -199,5 +205,6 @@ def set_values(document: Document, settings: Sequence[str]) -> None:
             + f"{last} = {value}\n"
             + "".join(f"</{s}>\n" for s in reversed(sections))
         )
-        document.root.merge(loads(text, f"--set {setting}").root)
+        if document.root.merge(loads(text, f"--set {setting}").root):
+            raise InputError(f"--set {setting}: '{key.strip()}' is a section of the campaign, or goes through a value")
         document.sources[f"--set {setting}"] = text.splitlines()

@@ -57,7 +57,7 @@ def make_plan(registry: Registry, campaign: Campaign) -> Plan:
     Raises:
         CampaignError, MissingInputError: see `facade.plan.plan`.
     """
-    return planned(campaign, registry.rows, registry.lookup)
+    return planned(campaign, registry)
 
 
 def missing_programs(plan: Plan, site: Site) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from facade.campaign.faults import TRUE, Faults, split
 from facade.campaign.model import Depends, ExecSpec, FileSpec, Hyphen, ListSpec, Module, QuerySpec, Ref
 from facade.files import FileType
+from facade.provenance import illegal
 from facade.wcl.tree import Section, Value
 
 FORMATS = ("textsp", "textcsv", "texttab")
@@ -53,6 +54,7 @@ class ModuleReader:
     def read(self) -> Module:
         """Return the module; what is wrong with it is in the faults."""
         section, faults = self.section, self.faults
+        before = len(faults)
         noop = faults.flag(section, "noop", False)
         wrapper = section.value("wrappername")
         execs = self.execs()
@@ -82,6 +84,8 @@ class ModuleReader:
             noop=noop,
         )
         self.check(module)
+        if len(faults) == before:  # a name that is wrong would be told a second time
+            self.check_ancestry(module)
         self.spelling(section, "module")
         for one in execs:
             self.spelling(one.section, "exec")
@@ -372,8 +376,17 @@ class ModuleReader:
                     faults.at(
                         module.per_file, "per_file_cmdline goes through a list, not a file", "write list.LIST.FILE"
                     )
-            if module.joined is not None:
-                faults.at(module.joined, "a module has per_file_cmdline or add_cmdline, not both", "remove one of them")
+
+    def check_ancestry(self, module: Module) -> None:
+        """Check that what a program derives are its own outputs, and from what it had."""
+        earlier: set[str] = set()
+        for one in module.execs:
+            used, generated = ({str(ref) for ref in refs} for refs in (one.used, one.generated))
+            derived = [(str(parent), str(child)) for parent, child in one.ancestry]
+            at = one.section.value("ancestry") or one.section
+            for _, reason in illegal(used, generated, derived, earlier):
+                self.faults.at(at, f"ancestry: {reason}", "name it in 'used' or 'was_generated_by' of the same exec")
+            earlier |= generated
 
     def list_column(self, value: Value) -> None:
         """Check ``'SEPARATOR'.join(list.LIST.FILE.COLUMN)``."""

@@ -64,9 +64,7 @@ class Verbs(click.Group):
             from facade.wcl import did_you_mean
 
             hint = did_you_mean(args[0], self.list_commands(ctx))
-            if hint and hint not in error.message:
-                error.message = f"{error.message} {hint}"
-            raise
+            raise click.UsageError(f"no verb is called {args[0]!r}. {hint}".strip(), ctx) from error
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

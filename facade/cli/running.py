@@ -109,7 +109,7 @@ def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | N
     if engine == "htcondor":
         start(opened, site(), attempt, address(), engine=engine, workers=width, stop=threading.Event())
         return (
-            _follow(opened, attempt, lambda: alive(_again(opened, attempt)) is None, POLL_QUEUE)
+            _follow(opened, attempt, lambda: alive(_again(opened, attempt)) is None, lambda: time.sleep(POLL_QUEUE))
             if wait
             else _bye(attempt)
         )
@@ -218,7 +218,7 @@ def engine_run(attempt: str, workers: int | None) -> int:
 @click.argument("attempt")
 @click.option("--status", type=int, envvar="FACADE_DAG_STATUS", default=0, help="How the DAG ended (DAGMan's code).")
 def engine_finish(attempt: str, status: int) -> int:
-    """Close ATTEMPT after its DAG. The last node of a DAG decides the DAG's own status, so it keeps what it was given."""
+    """Close ATTEMPT after its DAG. The last node decides the DAG's own status, so it keeps what it was given."""
     try:
         with registry() as opened:
             settle(opened, find(opened, attempt), engine_gone=True)

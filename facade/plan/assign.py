@@ -10,6 +10,7 @@ from facade.plan.bench import Draft, ListLine, Missing, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
 from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use
 from facade.plan.templates import Compiled, Naming
+from facade.provenance import derive
 from facade.wcl.scope import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
@@ -298,10 +299,11 @@ class Assigner:
         result = []
         for spec, command in zip(self.module.execs, self.compiled.commands, strict=True):
             derived = [
-                (child, parent)
+                edge
                 for parents, children in spec.ancestry
-                for child in self.resolve(draft, children, with_list=False)
-                for parent in self.resolve(draft, parents, with_list=False)
+                for edge in derive(
+                    self.resolve(draft, parents, with_list=False), self.resolve(draft, children, with_list=False)
+                )
             ]
             result.append(
                 PlannedExec(

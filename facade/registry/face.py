@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
 from facade.plugins import Row, Rows, Scalar
-from facade.registry import files, lineage, metadata, overview, questions, runs, schema, submission, tags
+from facade.registry import definitions, files, lineage, overview, questions, runs, submission, tags
 from facade.registry.connection import Address, Session
-from facade.registry.selection import Selection
 from facade.registry.values import (
     Answer,
     Attempt,
@@ -39,7 +39,6 @@ class Registry:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._session = Session(address)
-        self.rows: Rows = Selection(self._session)
         """Read access for query codes (`facade.plugins.Rows`)."""
 
     @classmethod
@@ -57,10 +56,21 @@ class Registry:
         """Give the connection back; a later call makes a new one."""
         self._session.close()
 
+    @cached_property
+    def rows(self) -> Rows:
+        """Read access for query codes (`facade.plugins.Rows`)."""
+        from facade.registry.selection import Selection  # costs SQLAlchemy
+
+        return Selection(self._session)
+
     # -- schema
 
     def upgrade(self) -> str:
         """Bring the tables to this facade's version (safe at any time, from many processes); return the version."""
+        if definitions.version(self._session) == definitions.newest():
+            return definitions.newest()
+        from facade.registry import schema  # costs Alembic
+
         return schema.upgrade(self.address)
 
     def ensure_metadata_tables(self, filetypes: Mapping[str, FileType]) -> None:
@@ -69,7 +79,10 @@ class Registry:
         Raises:
             InputError: a name cannot be a table or column, or a type contradicts an existing column.
         """
-        metadata.ensure_metadata_tables(self._session, filetypes)
+        if definitions.changed(self._session, filetypes):
+            from facade.registry import metadata  # costs SQLAlchemy and Alembic
+
+            metadata.ensure_metadata_tables(self._session, filetypes)
 
     # -- runs
 
@@ -191,7 +204,7 @@ class Registry:
             RefusedError: a name is registered with other content.
             InputError: *filetypes* or *contents* do not fit the tables.
         """
-        metadata.ensure_metadata_tables(self._session, filetypes)
+        self.ensure_metadata_tables(filetypes)
         return files.ingest(self._session, task_name, filetypes, new_files, contents)
 
     def lookup(self, names: Iterable[FileKey]) -> dict[FileKey, dict[str, Any]]:

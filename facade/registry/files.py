@@ -10,8 +10,7 @@ from facade.errors import InputError, RefusedError
 from facade.plugins import Row
 from facade.registry.connection import Cursor, Session, copy
 from facade.registry.runs import encode
-from facade.registry.selection import DIMENSIONS
-from facade.registry.values import FileKey, FileType, Ingested, NewFile
+from facade.registry.values import DIMENSIONS, FileKey, FileType, Ingested, NewFile
 
 LARGEST_CALL = 10_000  # rows of a dimension table
 

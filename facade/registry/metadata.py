@@ -17,6 +17,7 @@ from alembic.operations import Operations
 from sqlalchemy.schema import CreateIndex, CreateTable, SetTableComment
 
 from facade.errors import InputError
+from facade.registry import definitions
 from facade.registry.connection import Session, engine
 from facade.registry.values import FileType
 
@@ -51,21 +52,12 @@ NOTE = sa.text(
 
 
 def ensure_metadata_tables(session: Session, filetypes: Mapping[str, FileType]) -> None:
-    """Make or widen the tables of *filetypes* and note the definitions; nothing is done if all are known as they are.
+    """Make or widen the tables of *filetypes* and note the definitions.
 
     Raises:
         InputError: a name is unusable, or a type contradicts another filetype's or the existing column's.
     """
-    known = {row["name"]: row for row in session.rows("select name, metadata_table, columns from filetype")}
-    changed = {
-        name: definition
-        for name, definition in filetypes.items()
-        if name not in known
-        or known[name]["columns"] != _types(definition)
-        or known[name]["metadata_table"] != (definition["metadata_table"] or None)
-    }
-    if not changed:
-        return
+    changed = definitions.changed(session, filetypes)
     wanted = _wanted(changed)
     with engine(session.address).begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": CHANGING})
@@ -73,12 +65,8 @@ def ensure_metadata_tables(session: Session, filetypes: Mapping[str, FileType]) 
         for table, columns in sorted(wanted.items()):
             _ensure(connection, table, columns, known=table in ours)
         for name, definition in sorted(changed.items()):
-            table_name, columns_text = definition["metadata_table"] or None, json.dumps(_types(definition))
+            table_name, columns_text = definition["metadata_table"] or None, json.dumps(definitions.types(definition))
             connection.execute(NOTE, {"name": name, "metadata_table": table_name, "columns": columns_text})
-
-
-def _types(definition: FileType) -> dict[str, str]:
-    return {name: column["type"] for name, column in definition["columns"].items()}
 
 
 def _wanted(filetypes: Mapping[str, FileType]) -> dict[str, dict[str, str]]:
@@ -90,7 +78,7 @@ def _wanted(filetypes: Mapping[str, FileType]) -> dict[str, dict[str, str]]:
             continue
         _check_name(table, f"metadata table of filetype {filetype}")
         columns = wanted.setdefault(table, {})
-        for name, kind in _types(definition).items():
+        for name, kind in definitions.types(definition).items():
             where = f"column {name!r} of filetype {filetype}"
             _check_name(name, where)
             if name in RESERVED:

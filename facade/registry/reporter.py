@@ -1,8 +1,8 @@
 """Telling the registry from inside jobs, without ever making a job wait.
 
 A thread with one connection for the whole process sends whatever has queued up, receipt by receipt, in one call each.
-The receipts on disk are the lasting copy: what does not arrive here (a dead server, a cut network) arrives when they are
-ingested. Imports no SQLAlchemy.
+The receipts on disk are the lasting copy: what does not arrive here (a dead server, a cut network) arrives when they
+are ingested. Imports no SQLAlchemy.
 """
 
 from __future__ import annotations

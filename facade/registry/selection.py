@@ -25,8 +25,8 @@ from facade.errors import InputError
 from facade.plugins import Scalar
 from facade.registry.connection import Session
 from facade.registry.metadata import STORED, TYPES
+from facade.registry.values import DIMENSIONS
 
-DIMENSIONS = {"overlap": ("version", "tract", "patch", "visit", "ccd")}  # with the key that orders each
 BASE = ("filename", "compression", "filetype", "filesize", "checksum", "path")
 IDENTITY = ("pfw_attempt_id", "reqnum", "unitname", "attnum")
 

@@ -15,6 +15,9 @@ Line = Mapping[str, Any]
 FileKey = tuple[str, str]
 """The identity of a file: (filename, compression)."""
 
+DIMENSIONS = {"overlap": ("version", "tract", "patch", "visit", "ccd")}
+"""Dimension tables, with the key that orders each."""
+
 
 class Block(TypedDict):
     """A block to register: its name and the modules it runs, in order."""

@@ -31,6 +31,14 @@ def body(old: str, new: str, whole: str = WHOLE) -> str:
 
 
 CASES = {
+    "derived from what was not used": (
+        "ancestry = file.raw:file.img",
+        "ancestry = file.img:file.img",
+        """error: ancestry: 'file.img' cannot be derived from itself
+ancestry = file.img:file.img
+           ^^^^^^^^^^^^^^^^^
+  name it in 'used' or 'was_generated_by' of the same exec""",
+    ),
     "unknown module": (
         "modulelist = reduce, stack",
         "modulelist = reduce, stck",
@@ -437,15 +445,6 @@ per_file_cmdline = list.imgs.img
 per_file_cmdline = file.img:-x
                    ^^^^^^^^^^^
   write list.LIST.FILE""",
-    ),
-    "both": (
-        "    <list>\n        <imgs>",
-        "<wrapper>\nper_file_cmdline = list.imgs.img:-x\nadd_cmdline = ','.join(list.imgs.ccd)\n</wrapper>\n"
-        "    <list>\n        <imgs>",
-        """error: a module has per_file_cmdline or add_cmdline, not both
-add_cmdline = ','.join(list.imgs.ccd)
-              ^^^^^^^^^^^^^^^^^^^^^^^
-  remove one of them""",
     ),
     "undefined variable": (
         "o = ${file.img.fullname}",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from e2e.conftest import Attempts
 from e2e.world import BIN
+
 from hsc_mini import check
 
 MODULES = {
@@ -24,7 +25,8 @@ FILES_BY_TAG = """select f.path ||'/'||f.filename from file_archive_info f, desf
         and f.desfile_id=d.id order by f.filename;"""
 EXECUTIONS = """select modname, count(*) from pfw_wrapper w, pfw_attempt a
       where w.pfw_attempt_id=a.id and a.reqnum=11 and a.attnum={attnum} group by modname order by min(w.wrapnum);"""
-WALLCLOCK = "select end_time - start_time from task t, pfw_attempt a where t.id=a.task_id and a.reqnum=11 and a.attnum={attnum};"
+WALLCLOCK = """select end_time - start_time from task t, pfw_attempt a
+      where t.id=a.task_id and a.reqnum=11 and a.attnum={attnum};"""
 
 
 def psql(attempts: Attempts, text: str) -> list[str]:
@@ -137,7 +139,7 @@ def _edges(attempts: Attempts, attnum: int) -> Counter[tuple[str, ...]]:
 def _metadata(attempts: Attempts, attnum: int, table: str) -> list[dict[str, Any]]:
     rows = of_attempt(
         attempts, attnum,
-        f"select d.filename, m.* from {table} m join desfile d on d.id = m.desfile_id"  # noqa: S608
+        f"select d.filename, m.* from {table} m join desfile d on d.id = m.desfile_id"
         " where d.pfw_attempt_id = ATTEMPT order by d.filename",
     )  # fmt: skip
     assert rows

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from facade.errors import FacadeError, InputError
+from facade.errors import InputError
 from facade.job import execute, receipt, surroundings
 
 
@@ -87,4 +86,3 @@ def test_the_batch_system_is_recognised(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("_CONDOR_SCRATCH_DIR", str(tmp_path))
     assert surroundings.batch_id() == "12.0"
     assert surroundings.workspace(Path("/run/j.json"), None) == tmp_path
-

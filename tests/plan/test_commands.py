@@ -129,6 +129,11 @@ def test_add_cmdline_glues_distinct_values_in_list_order() -> None:
     assert stacked("add_cmdline = '^'.join(list.imgs.img.band)") == ["stack", "-l", "x=r,1^g"]
 
 
+def test_add_cmdline_comes_before_what_is_added_per_file() -> None:
+    both = "add_cmdline = '^'.join(list.imgs.img.band)\nper_file_cmdline = list.imgs.img:-c $(ccd)"
+    assert stacked(both) == ["stack", "-l", "x=r,1^g", "-c", "1", "-c", "2", "-c", "10"]
+
+
 def test_add_cmdline_without_nickname() -> None:
     assert stacked("add_cmdline = ' '.join(list.imgs.ccd)") == ["stack", "-l", "x=1 2 10"]
 
