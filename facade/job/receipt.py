@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,16 @@ def now() -> str:
 
 
 def files(folder: Path, stem: str) -> list[Path]:
-    """Return the receipts of the job whose capsule is ``folder/stem.json``, first run first."""
-    start = f"{stem}.receipt."
-    found = [folder / name for name in os.listdir(folder) if name.startswith(start) and _RUN.search(name)]
-    return sorted(found, key=run_of)
+    """Return the receipts of the job whose capsule is ``folder/stem.json``, first run first.
+
+    Runs are numbered without gaps, so they are asked for one by one: listing a folder of a thousand jobs costs more
+    than running a small one.
+    """
+    return list(takewhile(Path.exists, (_path(folder, stem, run) for run in count(1))))
+
+
+def _path(folder: Path, stem: str, run: int) -> Path:
+    return folder / f"{stem}.receipt.{run:02d}.jsonl"
 
 
 def run_of(path: Path) -> int:
@@ -75,17 +82,15 @@ class Receipt:
     @classmethod
     def create(cls, folder: Path, stem: str) -> Receipt:
         """Start the receipt of the next run of a job; two processes never get the same one."""
-        earlier = files(folder, stem)
-        run = run_of(earlier[-1]) + 1 if earlier else 1
-        while True:
-            path = folder / f"{stem}.receipt.{run:02d}.jsonl"
+        for run in count(1):
+            path = _path(folder, stem, run)
             try:
                 handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
             except FileExistsError:
-                run += 1
                 continue
             _sync_folder(folder)
             return cls(path, handle)
+        raise AssertionError("run numbers do not end")
 
     def write(self, *lines: Mapping[str, Any]) -> list[Line]:
         """Append *lines* with their ``seq`` and ``at``; return them as written. Synced if one of them must be."""

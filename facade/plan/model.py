@@ -172,6 +172,7 @@ class Plan:
 
 
 def _to_plain(plan: Plan) -> dict[str, Any]:
+    """Return plain data; keys are pairs, because their order is that of the loop and JSON's is sorted."""
     return {
         "format": FORMAT,
         "identity": dict(plan.identity),
@@ -186,7 +187,7 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
             for f in plan.files
         ],
         "quanta": [
-            [q.wrapnum, q.module, dict(q.keys), [_use(u) for u in q.inputs],
+            [q.wrapnum, q.module, [list(pair) for pair in q.keys.items()], [_use(u) for u in q.inputs],
              [[x.section, x.file, x.path, x.content] for x in q.lists], [_use(u) for u in q.outputs],
              dict(q.parameters),
              [[e.num, list(e.argv), list(e.used), list(e.generated), [list(d) for d in e.derived], e.version_flag]
@@ -194,7 +195,10 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
              q.log, q.log_path]
             for q in plan.quanta
         ],
-        "jobs": [[j.jobnum, j.block, dict(j.keys), list(j.quanta), list(j.parents)] for j in plan.jobs],
+        "jobs": [
+            [j.jobnum, j.block, [list(pair) for pair in j.keys.items()], list(j.quanta), list(j.parents)]
+            for j in plan.jobs
+        ],
         "queries": [[q.module, q.dataset, q.program, q.version, q.arguments, q.rows] for q in plan.queries],
     }  # fmt: skip
 
@@ -232,13 +236,14 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
             for f in plain["files"]
         ),
         quanta=tuple(
-            Quantum(wrapnum=q[0], module=q[1], keys=q[2], inputs=tuple(Use(*u) for u in q[3]),
+            Quantum(wrapnum=q[0], module=q[1], keys=dict(q[2]), inputs=tuple(Use(*u) for u in q[3]),
                     lists=tuple(PlannedList(*x) for x in q[4]), outputs=tuple(Use(*u) for u in q[5]),
                     parameters=q[6], execs=tuple(_exec(e) for e in q[7]), log=q[8], log_path=q[9])
             for q in plain["quanta"]
         ),
         jobs=tuple(
-            Job(jobnum=j[0], block=j[1], keys=j[2], quanta=tuple(j[3]), parents=tuple(j[4])) for j in plain["jobs"]
+            Job(jobnum=number, block=block, keys=dict(keys), quanta=tuple(quanta), parents=tuple(parents))
+            for number, block, keys, quanta, parents in plain["jobs"]
         ),
         queries=tuple(PlannedQuery(*q) for q in plain["queries"]),
     )  # fmt: skip

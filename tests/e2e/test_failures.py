@@ -96,7 +96,7 @@ def test_ctrl_c_stops_in_good_order(world: World) -> None:
     [
         (["block.coadd.modulelist=make_coadd_temp_exp, asemble_coadd"], "no module is called 'asemble_coadd'", 2),
         (["ref_cat=${reference}"], "undefined variable 'reference'", 2),
-        (["tract=7"], "found no input rows", 3),
+        (["tract=7"], "of module 'create_butler_registry' found nothing", 3),
         (["skymap=other.json"], "'other.json' is neither made earlier nor registered", 3),
         (["module.processccd.wrappername=lst"], "no wrapper is called 'lst'", 2),
         (["module.processccd.exec_1.execname=processCdc"], "not on the path of jobs: processCdc", 2),

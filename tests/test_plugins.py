@@ -1,0 +1,54 @@
+"""Plug-ins and packages: what is written is registered, what is registered loads."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from facade import plugins
+from facade.errors import InputError
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = {"wrapper": ROOT / "wrappers", "query": ROOT / "queries", "ingestor": ROOT / "facade" / "ingestors"}
+FUNCTIONS = {"wrapper": ("prepare", "command"), "query": ("query",), "ingestor": ("metadata", "contents")}
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_every_file_is_registered(kind: str) -> None:
+    written = {path.stem for path in FOLDERS[kind].glob("[!_]*.py")}
+    assert set(plugins.names(kind)) == written
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_every_registration_satisfies_its_protocol(kind: str) -> None:
+    for point in entry_points(group=plugins.GROUPS[kind]):
+        module = point.load()
+        assert module.__doc__
+        for name in FUNCTIONS[kind]:
+            assert callable(getattr(module, name))
+
+
+def test_an_unknown_name_is_told_with_the_nearest_one() -> None:
+    with pytest.raises(InputError, match="no wrapper is called 'lst'") as caught:
+        plugins.wrapper("lst")
+    assert "did you mean 'lsst'?" in caught.value.remedy
+
+
+def test_every_package_is_listed_for_the_wheel() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    written = set()
+    for name, folder in setuptools["package-dir"].items():
+        for path in (ROOT / folder).rglob("__init__.py"):
+            inner = path.parent.relative_to(ROOT / folder).parts
+            written.add(".".join([name, *inner]))
+    assert set(setuptools["packages"]) == written
+
+
+def test_texts_are_installed() -> None:
+    assert files("facade_sql").joinpath("report.sql").is_file()
+    assert files("facade_wcl").joinpath("hsc/filetypes.wcl").is_file()
+    assert files("facade_wcl").joinpath("demo/butler_template.yaml").is_file()
