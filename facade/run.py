@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from facade import engines
 from facade.engines import local
 from facade.engines.rundir import EngineJob, RunDirectory
 from facade.errors import InputError, RefusedError
@@ -102,18 +103,15 @@ def find(registry: Registry, name: str) -> Attempt:
 
 
 def alive(attempt: Attempt) -> str | None:
-    """Return who carries the attempt out now (host and process, or cluster), or None if nobody does."""
-    path = Path(attempt.run_dir)
-    if not (path / "run.json").is_file():
-        return None
-    if attempt.engine == "htcondor":
-        from facade.engines import htcondor  # sites without HTCondor never load it
+    """Return who carries the attempt out now (host and process, or cluster), or None if nobody does.
 
-        if not attempt.engine_job:
-            return None
-        status = htcondor.status(attempt.engine_job)
-        return f"HTCondor cluster {attempt.engine_job}" if status.alive else None
-    return local.running(RunDirectory.read(path))
+    Raises:
+        FacadeError: HTCondor cannot be asked.
+    """
+    path = Path(attempt.run_dir)
+    if not attempt.engine or not (path / "run.json").is_file():
+        return None
+    return engines.running(attempt.engine, RunDirectory.read(path))
 
 
 def read_receipts(registry: Registry, run: RunDirectory, jobnums: Iterable[int]) -> int:

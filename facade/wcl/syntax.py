@@ -297,8 +297,9 @@ def _place(fault: Fault) -> tuple[str, int, int]:
     return place.file, place.line, place.column
 
 
-def dumps(section: Section, indent: int = 0) -> str:
-    """Return *section* as canonical WCL text: 4 blanks an indent, one ``key = value`` a line."""
+def dumps(tree: Document | Section, indent: int = 0) -> str:
+    """Return *tree* as canonical WCL text: 4 blanks an indent, one ``key = value`` a line."""
+    section = tree.root if isinstance(tree, Document) else tree
     lead = "    " * indent
     lines: list[str] = []
     for key, entry in section.items():

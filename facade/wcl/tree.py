@@ -146,12 +146,15 @@ class Section:
 
 @dataclass(slots=True)
 class Document:
-    """A whole WCL text with its includes: the tree, the source lines by file, and the warnings met while reading."""
+    """A whole WCL text with its includes: the tree, the source lines by file, and the warnings met while reading.
+
+    Documents are equal if their trees are.
+    """
 
     root: Section
-    sources: dict[str, list[str]] = field(default_factory=dict)
-    included_from: dict[str, Location] = field(default_factory=dict)
-    warnings: list[Fault] = field(default_factory=list)
+    sources: dict[str, list[str]] = field(default_factory=dict, compare=False)
+    included_from: dict[str, Location] = field(default_factory=dict, compare=False)
+    warnings: list[Fault] = field(default_factory=list, compare=False)
 
     def fault(
         self, message: str, at: Location | Value | Section | None, *, remedy: str = "", severity: str = "error"

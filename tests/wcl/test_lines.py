@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from facade.errors import CampaignError, Location
-from facade.wcl import loads
+from facade.wcl import dumps, loads
 
 
 def plain(text: str) -> dict[str, Any]:
@@ -189,3 +189,9 @@ class TestPlaces:
         value = loads("l = , a b ,, c,").root.value("l")
         assert value is not None
         assert [(item.text, item.location.column) for item in value.items()] == [("a b", 7), ("c", 14)]
+
+
+def test_documents_are_written_and_read_back() -> None:
+    document = loads("a = 1\n<module m>\nx = 8,6\n</module>\n")
+    assert loads(dumps(document), "again") == document
+    assert loads("a = 2\n") != document
