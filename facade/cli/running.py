@@ -5,22 +5,21 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 import click
-from rich.live import Live
 
 from facade.cli import output
 from facade.cli.campaigns import SET
-from facade.cli.context import address, interactive, operator, registry, site, talk
+from facade.cli.context import address, operator, registry, site, talk
+from facade.cli.watching import watch
 from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError, RefusedError
 from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.run import alive, detach, find, settle, start
-from facade.stat import Report, report
+from facade.stat import report
 from facade.states import State
 from facade.submit import load_campaign, make_plan, missing_programs, read_plan, register
 
@@ -108,11 +107,10 @@ def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | N
     width = workers or site().workers
     if engine == "htcondor":
         start(opened, site(), attempt, address(), engine=engine, workers=width, stop=threading.Event())
-        return (
-            _follow(opened, attempt, lambda: alive(_again(opened, attempt)) is None, lambda: time.sleep(POLL_QUEUE))
-            if wait
-            else _bye(attempt)
-        )
+        if not wait:
+            return _bye(attempt)
+        watch(opened, attempt, lambda: alive(attempt) is None, lambda: time.sleep(POLL_QUEUE))
+        return _closing(opened, attempt)
     if not wait:
         opened.set_engine(attempt.id, "local", "")
         detach(site(), attempt, width, address().environment())
@@ -145,14 +143,22 @@ def _run_here(opened: Registry, attempt: Attempt, workers: int) -> int:
     thread = threading.Thread(target=engine, name="facade-engine")
     interrupted = _on_signals(stop)
     thread.start()
-    code = _follow(opened, attempt, lambda: not thread.is_alive(), lambda: thread.join(POLL))
+    watch(opened, attempt, lambda: not thread.is_alive(), lambda: thread.join(POLL))
     thread.join()
     if trouble:
         raise trouble[0]
     if interrupted.is_set():
         talk(f"interrupted; go on with: facade resume {attempt.name}")
         return INTERRUPTED
-    return code
+    return _closing(opened, attempt)
+
+
+def _closing(opened: Registry, attempt: Attempt) -> int:
+    """Settle an attempt that nobody carries out any more, and say how it ended."""
+    address()  # starts the embedded server again, should it have died meanwhile
+    settled = settle(opened, _again(opened, attempt), engine_gone=True)
+    output.console(err=True).print(output.report(report(opened, settled)))
+    return DONE if settled.state is State.SUCCEEDED else FAILED
 
 
 def _on_signals(stop: threading.Event) -> threading.Event:
@@ -166,33 +172,6 @@ def _on_signals(stop: threading.Event) -> threading.Event:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, handle)
     return happened
-
-
-def _follow(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: Callable[[], object]) -> int:
-    """Show progress until *over*; settle; say how it ended."""
-    console = output.console(err=True)
-    if interactive():
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-            while not over():
-                live.update(output.report(Report(opened.overview(attempt.id), None, ())))
-                pause()
-    else:
-        _follow_in_lines(opened, attempt, over, pause)
-    settled = settle(opened, _again(opened, attempt), engine_gone=True)
-    console.print(output.report(report(opened, settled)))
-    return DONE if settled.state is State.SUCCEEDED else FAILED
-
-
-def _follow_in_lines(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: Callable[[], object]) -> None:
-    """Without a terminal: one line whenever another tenth of the quanta is done."""
-    tenths = -1
-    while not over():
-        totals = Report(opened.overview(attempt.id), None, ()).totals()
-        ended, everything = sum(n for state, n in totals.items() if state.final), sum(totals.values()) or 1
-        if ended * 10 // everything > tenths:
-            tenths = ended * 10 // everything
-            talk(f"{attempt.name}: {ended} of {everything} quanta ended")
-        pause()
 
 
 @click.group(hidden=True)

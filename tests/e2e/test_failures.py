@@ -53,17 +53,9 @@ def test_a_step_that_exits_7_in_one_patch(world: World) -> None:
 
 
 def test_the_engine_killed_in_the_middle(world: World) -> None:
+    known = len(world.json("stat"))
     process = world.start("submit", CAMPAIGN, "--wait", "-j", 2)
-    name = ""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        attempt = world.latest()
-        report = world.json("stat", attempt["name"])
-        if attempt["state"] == "running" and report["quanta"].get("succeeded", 0) >= 5:
-            name = attempt["name"]
-            break
-        time.sleep(0.3)
-    assert name, "the attempt never got going"
+    name = world.under_way(known)
     assert "is being carried out by" in world.facade("resume", name, code=4).stderr
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -81,9 +73,27 @@ def test_the_engine_killed_in_the_middle(world: World) -> None:
     assert doubles == []
 
 
-def test_ctrl_c_stops_in_good_order(world: World) -> None:
+def test_the_database_killed_in_the_middle(world: World) -> None:
+    known = len(world.json("stat"))
     process = world.start("submit", CAMPAIGN, "--wait", "-j", 2)
-    time.sleep(4)
+    world.under_way(known)
+    os.kill(int((world.home / "db/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "the jobs go on meanwhile" in stderr
+    attempt = world.latest()
+    assert (attempt["state"], attempt["quanta"]) == ("succeeded", {"succeeded": 89})
+    edges = world.rows(
+        "select count(*) as n from opm_used u join pfw_exec e using (task_id)"
+        f" join pfw_attempt a on a.id = e.pfw_attempt_id where a.attnum = {attempt['attnum']}"
+    )
+    assert edges == [{"n": 1 + 16 * 6 + 32 * 4 + 58 + 8 * 7 + 8 * 2 + 4 * 4 + 8 * 4 + 4 * 4 + 8 * 3}]
+
+
+def test_ctrl_c_stops_in_good_order(world: World) -> None:
+    known = len(world.json("stat"))
+    process = world.start("submit", CAMPAIGN, "--wait", "-j", 2)
+    world.under_way(known)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130

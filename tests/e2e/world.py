@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,16 @@ class World:
     def latest(self) -> dict[str, Any]:
         found: dict[str, Any] = self.json("stat")[0]
         return found
+
+    def under_way(self, known: int) -> str:
+        """Wait until a new attempt (the registry knew *known*) has finished some quanta; return its name."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = self.json("stat")
+            if len(found) > known and found[0]["state"] == "running" and found[0]["quanta"].get("succeeded", 0) >= 5:
+                return str(found[0]["name"])
+            time.sleep(0.2)
+        raise AssertionError("the attempt never got going")
 
     def shim(self, program: str, script: str) -> Sequence[str]:
         """Put a shell script before *program* on the path of jobs; return the options that make it so.
