@@ -26,13 +26,24 @@ def unpack(tar: Path, folder: Path) -> int:
             members = archive.getmembers()
             _check(tar, members)
             folder.mkdir(parents=True, exist_ok=True)
-            archive.extractall(folder, members, filter="data")
+            _extract(archive, folder, members)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise InputError(f"cannot unpack {tar}: {error or type(error).__name__}") from error
     draft = mark.with_name(f"{mark.name}-{os.getpid()}")
     draft.write_text(stamp)
     draft.replace(mark)
     return len(members)
+
+
+def _extract(archive: tarfile.TarFile, folder: Path, members: Sequence[tarfile.TarInfo]) -> None:
+    """Unpack members that `_check` has passed, with owner and mode made harmless."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, members, filter="data")
+        return
+    for member in members:  # Python before 3.11.4, such as Debian 12's: do here what its data filter would do
+        member.mode = member.mode & 0o755 | (0o700 if member.isdir() else 0o600)
+        member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+    archive.extractall(folder, members)
 
 
 def _stamp(tar: Path) -> str:

@@ -234,6 +234,19 @@ def test_tar_files_are_unpacked_once(tmp_path: Path, into: str, folder: str) -> 
                         (("a.tgz", 4), ("b.tgz", 1), ("a.tgz", 0), ("b.tgz", 0))]  # fmt: skip
 
 
+def test_owners_and_modes_are_made_harmless_by_any_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Debian 12 has Python 3.11.2, whose tarfile has no filters yet
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("x/tool")
+        info.size, info.mode, info.uid, info.gid, info.uname = 2, 0o4777, 12345, 12345, "games"
+        archive.addfile(info, io.BytesIO(b"hi"))
+    prepare("lsst", FakeRun(tmp_path, {"untar_files": "a.tar"}))
+    found = (tmp_path / "x/tool").stat()
+    assert (found.st_mode & 0o7777, found.st_uid) == (0o755, os.getuid())
+
+
 @pytest.mark.parametrize(
     "members",
     [
