@@ -13,8 +13,6 @@ from facade.registry.values import Attempt, Failure, Overview
 from facade.run import alive, settle
 from facade.states import State
 
-SHOWN_FIRST = (State.SUCCEEDED, State.RUNNING, State.STAGING, State.SAVING, State.FAILED, State.LOST, State.BLOCKED)
-
 
 @dataclass(frozen=True, slots=True)
 class Report:

@@ -48,11 +48,6 @@ MOVES: dict[State, frozenset[State]] = {
 }
 
 
-def legal(before: State, after: State) -> bool:
-    """Tell whether a task may go from *before* to *after* (staying is always legal)."""
-    return before == after or after in MOVES[before]
-
-
 class FailureClass(StrEnum):
     """Why a quantum or job failed; decides whether trying again can help."""
 
@@ -61,6 +56,7 @@ class FailureClass(StrEnum):
     TIMEOUT = "timeout"
     INPUT_MISSING = "input-missing"
     OUTPUT_MISSING = "output-missing"
+    REFUSED = "refused"  # something else bears the name of a file already; the same again would be refused again
     TRANSFER = "transfer"
     REGISTRY = "registry"
     WRAPPER = "wrapper"

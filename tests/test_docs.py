@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import re
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 from facade.cli import HIDDEN, VERBS
 from facade.registry.questions import named_queries
@@ -35,3 +39,15 @@ def test_the_readme_begins_with_what_it_is_one_picture_and_two_commands() -> Non
     text = (ROOT / "README.md").read_text()
     picture, demo, test = text.index("!["), text.index("make demo"), text.index("make test")
     assert picture < demo < test < text.index("\n## ")
+
+
+def examples() -> list[str]:
+    """Return the modules whose docstrings show examples."""
+    paths = sorted((ROOT / "facade").rglob("*.py"))
+    return [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in paths if ">>> " in p.read_text()]
+
+
+@pytest.mark.parametrize("module", examples())
+def test_examples_in_docstrings_are_true(module: str) -> None:
+    found = doctest.testmod(import_module(module))
+    assert found.attempted > 0 and found.failed == 0

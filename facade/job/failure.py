@@ -66,12 +66,11 @@ def _class(error: Exception, step: str) -> FailureClass:
         (RegistryError, FailureClass.REGISTRY),
         (MissingInputError, FailureClass.INPUT_MISSING),
         (OutputError, FailureClass.OUTPUT_MISSING),
+        (RefusedError, FailureClass.REFUSED),
     ]
     for kind, failure_class in known:
         if isinstance(error, kind):
             return failure_class
-    if isinstance(error, RefusedError) and step in ("stage-in", "stage-out"):  # the same again would be refused again
-        return FailureClass.INPUT_MISSING if step == "stage-in" else FailureClass.OUTPUT_MISSING
     if isinstance(error, OSError) and step in ("stage-in", "stage-out"):  # a full or failing disk of this machine
         return FailureClass.TRANSFER
     return FailureClass.WRAPPER

@@ -229,7 +229,7 @@ class ModulePlanner:
 def listed(text: str) -> tuple[str, ...]:
     """Read a list as the values of a campaign spell it: ``1, 3, 5:7`` or ``(1:4)``; quotes keep an item whole.
 
-    >>> listed("1, 3, 5:7"), listed("(1:3)"), listed("1:3"), listed("'8,6', \"a\"")
+    >>> listed("1, 3, 5:7"), listed("(1:3)"), listed("1:3"), listed("'8,6', a")
     (('1', '3', '5', '6', '7'), ('1', '2', '3'), ('1:3',), ('8,6', 'a'))
     """
     inner = text.strip()
