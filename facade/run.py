@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -169,6 +170,25 @@ def _block_waiting(registry: Registry, ids: Ids) -> None:
     jobs = [ids.jobs[n] for n, state in registry.job_states(ids.attempt_id).items() if state is State.PLANNED]
     quanta = [ids.quanta[n] for n, state in registry.quantum_states(ids.attempt_id).items() if state is State.PLANNED]
     registry.mark([*jobs, *quanta], State.BLOCKED, "something it needs did not succeed")
+
+
+def remove(registry: Registry, attempt: Attempt, patience: float) -> Attempt:
+    """Stop an attempt and mark it as removed; wait at most *patience* seconds until nobody carries it out any more.
+
+    Raises:
+        RefusedError: it does not stop, or can only be stopped elsewhere.
+    """
+    path = Path(attempt.run_dir)
+    if attempt.engine and (path / "run.json").is_file():
+        engines.stop(attempt.engine, RunDirectory.read(path), attempt.engine_job or "")
+        deadline = time.monotonic() + patience
+        while holder := alive(attempt):
+            if time.monotonic() > deadline:
+                raise RefusedError(f"{attempt.name} is still carried out by {holder}", remedy="wait, then say it again")
+            time.sleep(0.2)
+        settle(registry, registry.attempt(attempt.id) or attempt, engine_gone=True)
+    registry.finish(attempt.id, State.REMOVED)
+    return registry.attempt(attempt.id) or attempt
 
 
 def start(

@@ -107,6 +107,8 @@ def _advice(overview: Overview, holder: str | None) -> list[str]:
         lines.append(f"it was never started; start it with: facade resume {attempt.name}")
     elif attempt.state is State.LOST:
         lines.append(f"whatever carried it out is gone; go on with what is missing: facade resume {attempt.name}")
+    elif attempt.state is State.REMOVED:
+        lines.append(f"it was stopped; go on with what is missing: facade resume {attempt.name}")
     elif attempt.state is State.FAILED:
         lines.append(f"once the cause is gone, go on with what is missing: facade resume {attempt.name}")
     elif holder is not None:

@@ -19,6 +19,7 @@ VERBS = {
     "plan": ("campaigns", "Find inputs, divide them, show what would run."),
     "submit": ("running", "Plan a campaign, register an attempt, run it."),
     "resume": ("running", "Go on with an attempt: only what is missing."),
+    "remove": ("running", "Stop an attempt."),
     "stat": ("watching", "Where everything is, what failed and why."),
     "ingest": ("files", "Copy files into the archive and register them."),
     "query": ("files", "Run a query code as a campaign would."),

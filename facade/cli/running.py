@@ -19,6 +19,7 @@ from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.run import alive, detach, find, settle, start
+from facade.run import remove as stop_attempt
 from facade.stat import report
 from facade.states import State
 from facade.submit import load_campaign, make_plan, missing_programs, read_plan, register
@@ -26,6 +27,8 @@ from facade.submit import load_campaign, make_plan, missing_programs, read_plan,
 POLL = 0.5
 """Seconds between two looks at the registry while somebody watches; a look at HTCondor's queue costs more."""
 POLL_QUEUE = 2.0
+STOPPING = 60.0
+"""Seconds that an engine may take to end in good order."""
 
 ENGINE = click.option("--engine", type=click.Choice(["local", "htcondor"]), help="Who runs it (default: the site's).")
 WORKERS = click.option("-j", "--workers", type=click.IntRange(1), help="Worker processes of the local engine.")
@@ -172,6 +175,20 @@ def _on_signals(stop: threading.Event) -> threading.Event:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, handle)
     return happened
+
+
+@click.command()
+@click.argument("attempt")
+def remove(attempt: str) -> int:
+    """Stop ATTEMPT, wherever it runs. What it made stays; resume goes on with the rest."""
+    with registry() as opened:
+        found = find(opened, attempt)
+        if found.state is State.SUCCEEDED:
+            talk(f"{found.name}: nothing to stop, everything succeeded")
+            return DONE
+        stop_attempt(opened, found, STOPPING)
+    talk(f"{found.name} is stopped; go on with: facade resume {found.name}")
+    return DONE
 
 
 @click.group(hidden=True)

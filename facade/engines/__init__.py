@@ -30,4 +30,19 @@ def running(engine: str, run_dir: RunDirectory) -> str | None:
     raise InputError(f"there is no engine '{engine}'", remedy=f"one of: {', '.join(NAMES)}")
 
 
-__all__ = ["NAMES", "EngineJob", "RunDirectory", "running"]
+def stop(engine: str, run_dir: RunDirectory, engine_job: str) -> bool:
+    """Ask whoever runs this run to stop; return False if nobody does.
+
+    Raises:
+        FacadeError: it cannot be asked from here.
+    """
+    if engine == "htcondor":
+        from facade.engines import htcondor
+
+        return htcondor.remove(engine_job, "removed by the operator")
+    from facade.engines import local
+
+    return local.interrupt(run_dir)
+
+
+__all__ = ["NAMES", "EngineJob", "RunDirectory", "running", "stop"]

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import heapq
 import os
+import re
 import selectors
 import signal
 import socket
@@ -25,6 +26,7 @@ from facade.engines.workers import COMMAND, Surroundings, Worker, end
 from facade.errors import FacadeError, InputError, RefusedError
 
 LOCK, LOG, WORK = "engine.lock", "engine.log", "work"
+_HOLDER = re.compile(r"pid (?P<pid>\d+) on (?P<host>\S+)")
 
 RETRY = 75
 """Exit code of a job whose surroundings failed; no other code but those of signals is tried again."""
@@ -110,6 +112,23 @@ def running(run_dir: RunDirectory) -> str | None:
     finally:
         os.close(handle)
     return None
+
+
+def interrupt(run_dir: RunDirectory) -> bool:
+    """Ask the process that runs this run to stop in good order; return False if nobody runs it.
+
+    Raises:
+        RefusedError: it runs on another machine.
+    """
+    holder = running(run_dir)
+    if holder is None:
+        return False
+    found = _HOLDER.fullmatch(holder)
+    if found is None or found["host"] != socket.gethostname():
+        raise RefusedError(f"run {run_dir.name} is being run by {holder}", remedy="stop it there")
+    with contextlib.suppress(ProcessLookupError):  # it died, its workers still hold the lock and end by themselves
+        os.kill(int(found["pid"]), signal.SIGTERM)
+    return True
 
 
 @contextlib.contextmanager

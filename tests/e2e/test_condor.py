@@ -49,6 +49,17 @@ def test_a_failed_node_is_explained_and_only_it_is_run_again(home: World) -> Non
     assert hosts == [{"told": True}]
 
 
+def test_an_attempt_on_the_pool_is_stopped(home: World) -> None:
+    home.facade("submit", campaign(home, "c = 'sleep 60; echo hello > ${file.out.fullname}'"), "--engine", "htcondor")
+    deadline = time.monotonic() + 60
+    while not home.json("stat", "u_1_r3p01")["quanta"].get("running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    home.facade("remove", "u_1_r3p01")
+    assert home.json("stat", "u_1_r3p01")["attempt"]["state"] == "removed"
+    assert subprocess.run(["condor_q", "-af", "ClusterId"], env=home.env(), capture_output=True).stdout == b""
+
+
 def test_a_dag_taken_out_of_the_queue_is_noticed_and_carried_on(home: World) -> None:
     path = campaign(home, "c = 'test -e GO || sleep 60; echo hello > ${file.out.fullname}'".replace(
         "GO", str(home.home / "go")))  # fmt: skip

@@ -172,6 +172,34 @@ def test_used_edges_name_everything_a_command_read(attempts: Attempts) -> None:
     assert used["forced_phot_coadd"] == {(template, ("deepcoadd_calexp", 1), ("deepcoadd_ref", 1))}
 
 
+def test_derived_edges_are_those_declared(attempts: Attempts) -> None:
+    rows = of_attempt(
+        attempts,
+        attempts.condor,
+        "select c.filetype as child, p.filetype as parent, count(*) as edges from opm_was_derived_from w"
+        " join desfile c on c.id = w.child_desfile_id join desfile p on p.id = w.parent_desfile_id"
+        " where c.pfw_attempt_id = ATTEMPT group by 1, 2",
+    )
+    assert {(row["child"], row["parent"]): row["edges"] for row in rows} == {
+        ("butler_registry", "list"): 1,
+        ("calexp", "hsc_raw"): 16,
+        ("calexp", "hsc_bias"): 16,
+        ("calexp", "hsc_flat"): 16,
+        ("src", "hsc_raw"): 16,
+        ("deepcoadd_tempexp", "calexp"): 58,
+        ("deepcoadd", "deepcoadd_tempexp"): 32,
+        ("deepcoadd_calexp", "deepcoadd"): 8,
+        ("deepcoadd_bkgd", "deepcoadd"): 8,
+        ("deepcoadd_det", "deepcoadd"): 8,
+        ("deepcoadd_mergedet", "deepcoadd_det"): 8,
+        ("deepcoadd_meas", "deepcoadd_calexp"): 8,
+        ("deepcoadd_meas", "deepcoadd_mergedet"): 8,
+        ("deepcoadd_ref", "deepcoadd_meas"): 8,
+        ("deepcoadd_forced_src", "deepcoadd_calexp"): 8,
+        ("deepcoadd_forced_src", "deepcoadd_ref"): 8,
+    }
+
+
 def test_recorded_command_lines(attempts: Attempts) -> None:
     rows = of_attempt(
         attempts, attempts.condor,

@@ -111,6 +111,23 @@ def test_an_attempt_in_the_background_is_found_by_stat(site: World) -> None:
     assert state == "succeeded"
 
 
+def test_an_attempt_in_the_background_is_stopped_and_carried_on(site: World) -> None:
+    path, flag = site.home / "campaign.wcl", site.home / "go"
+    path.write_text(CAMPAIGN.replace("echo hello", f"test -e {flag} || sleep 60; echo hello"))
+    site.facade("submit", path)
+    deadline = time.monotonic() + 30
+    while not site.json("stat", "u_1_r3p01")["quanta"].get("running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    site.facade("remove", "u_1_r3p01")
+    after = site.json("stat", "u_1_r3p01")
+    assert after["attempt"]["state"] == "removed" and after["carried_out_by"] is None
+    flag.touch()
+    site.facade("resume", "u_1_r3p01", "--wait")
+    assert site.json("stat", "u_1_r3p01")["quanta"] == {"succeeded": 2}
+    assert "nothing to stop" in site.facade("remove", "u_1_r3p01").stderr
+
+
 def test_a_plan_is_submitted_as_often_as_one_likes(site: World) -> None:
     site.facade("plan", "campaign.wcl", "-o", "plan.json")
     for attnum in (1, 2):
