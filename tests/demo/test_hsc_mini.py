@@ -119,7 +119,8 @@ def build_repository(folder: Path, data: Path) -> Path:
         (repo / "calib" / calibration.name.replace("-sim59", "")).symlink_to(calibration)
     (repo / "deepCoadd/skyMap.json").symlink_to(data / "skymap-sim59.json")
     with tarfile.open(data / "refcat-sim59.tar") as tar:
-        tar.extractall(repo, filter="data")
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Debian 12 has Python 3.11.2
+        tar.extractall(repo, **safe)
     write_raws_list(folder / "raws.list", data)
     run_all([["createButlerRegistry", "raws.list", "--output", "repo/registry.sqlite3"]], folder)
     return repo
