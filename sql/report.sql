@@ -275,7 +275,11 @@ begin
 end $$;
 comment on function open_receipt is 'find or make the row of a receipt, and lock it';
 
-create function report(given uuid, lines jsonb) returns int language plpgsql as $$
+create function report(given uuid, lines jsonb) returns int language plpgsql
+-- a report touches few rows of tables that grow from nothing: whatever their statistics say, it goes by the indexes,
+-- with plans made once per connection
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
+as $$
 -- returns the last seq applied; lines after a gap are left for a later call
 declare
   told receipt := open_receipt(given, lines);

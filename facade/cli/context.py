@@ -32,7 +32,7 @@ def address(*, start: bool = True) -> Address:
     from facade.registry.embedded import Embedded
 
     server = Embedded(here.home)
-    if start:
+    if start and not server.ready():
         if not server.status().running:
             talk(f"starting the database in {here.home / 'db'}")
         server.start()

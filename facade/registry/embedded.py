@@ -25,6 +25,7 @@ from facade.registry.launch import Launch
 
 OWNER, DATABASE, LOOPBACK = "facade_owner", "facade", "127.0.0.1"
 START_TIMEOUT = 120.0  # s; recovery of a large database after a crash takes its time
+STATUS_LINE = 8  # of postmaster.pid (PostgreSQL's miscadmin.h, LOCK_FILE_LINE_PM_STATUS)
 PORT_PATIENCE = 3.0  # s
 LONGEST_SOCKET_FOLDER = 90  # a socket's whole path may have 107 bytes
 
@@ -77,6 +78,7 @@ class Embedded:
         self.folder = home.absolute() / "db"
         self.data = self.folder / "data"
         self.passfile = self.folder / "pgpass"
+        self._mark = self.folder / "made"
         self._account = account
 
     def start(self) -> str:
@@ -85,6 +87,8 @@ class Embedded:
         Raises:
             RegistryError: no programs, no account to run them, or the server does not come up; the message says why.
         """
+        if self.ready():
+            return self.url()
         with self._locked():
             how = launch.choose(self.data, self._account)
             if not self._made():
@@ -93,7 +97,18 @@ class Embedded:
                 self._launch(how)
             self._await()
             self._ensure_database()
+            self._mark.touch()
             return self.url()
+
+    def ready(self) -> bool:
+        """Tell, without asking the server, whether it runs and takes connections: its own file says so."""
+        if not self._mark.exists() or self._pid() is None:
+            return False
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= STATUS_LINE and lines[STATUS_LINE - 1].strip() == "ready"
 
     def stop(self) -> bool:
         """Stop the server (open transactions are rolled back); tell whether it ran."""
