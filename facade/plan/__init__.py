@@ -68,6 +68,7 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
         CampaignError: with every fault that only shows once rows are known.
         MissingInputError: a query found nothing.
         MissingFiles: files that the campaign names are unknown.
+        MissingInputError: inputs are registered, but lie in no archive.
     """
     bench = Workbench(campaign, inputs)
     for index, block in enumerate(campaign.blocks):
@@ -80,6 +81,8 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
         raise MissingInputError("\n".join(str(fault) for fault in bench.empty))
     if bench.missing:
         raise MissingFiles(bench.missing)
+    if bench.unlocated:
+        raise _unlocated(bench.unlocated)
     planned_jobs = jobs(bench.quanta, bench.files, bench.job_keys)
     if waiting := circle(planned_jobs):
         raise CampaignError([_circle_fault(campaign, waiting, bench.quanta)])
@@ -94,6 +97,13 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
         quanta=tuple(bench.quanta),
         jobs=planned_jobs,
         queries=tuple(queries),
+    )
+
+
+def _unlocated(names: Sequence[str]) -> MissingInputError:
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return MissingInputError(
+        f"registered, but in no archive: {shown}", remedy="ingest them again from where they still lie"
     )
 
 

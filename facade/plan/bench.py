@@ -41,6 +41,8 @@ class Workbench:
     empty: list[Fault] = field(default_factory=list)
     awaited: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Missing files: name -> (stand-in in the table, label of the first quantum that wants it)."""
+    unlocated: list[str] = field(default_factory=list)
+    """Registered files that are wanted as inputs and lie in no archive."""
     failed: set[str] = field(default_factory=set)
     """Modules that could not be planned; what depends on them is not reported again."""
     made_by: dict[int, str] = field(default_factory=dict)
@@ -96,6 +98,8 @@ class Workbench:
                 )
             self._agree(found, row)
             return found
+        if "path" in row and row["path"] is None:
+            self.unlocated.append(filename + compression)
         size = row.get("filesize")
         return self.add(
             PlannedFile(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -126,6 +128,41 @@ def test_an_attempt_in_the_background_is_stopped_and_carried_on(site: World) -> 
     site.facade("resume", "u_1_r3p01", "--wait")
     assert site.json("stat", "u_1_r3p01")["quanta"] == {"succeeded": 2}
     assert "nothing to stop" in site.facade("remove", "u_1_r3p01").stderr
+
+
+DYING = """
+import os
+import facade.submit
+from facade.cli import run_command
+from facade.registry.submission import Submission
+
+def die(*arguments, **named):
+    os._exit(9)
+
+{victim} = die
+run_command(["submit", "campaign.wcl", "--wait"])
+"""
+
+
+def dies(site: World, victim: str) -> None:
+    """Submit with a process that dies where *victim* would be called."""
+    argv = [sys.executable, "-c", DYING.format(victim=victim)]
+    assert subprocess.run(argv, env=site.env(), cwd=site.home).returncode == 9
+
+
+def test_a_submission_that_dies_before_its_run_directory_is_carried_on(site: World) -> None:
+    dies(site, "facade.submit.materialise")
+    shown = site.facade("stat", "u_1_r3p01").stdout
+    assert "it was never started" in shown and "facade resume u_1_r3p01" in shown
+    site.facade("resume", "u_1_r3p01", "--wait")
+    assert site.json("stat", "u_1_r3p01")["quanta"] == {"succeeded": 2}
+
+
+def test_a_submission_that_dies_while_it_registers_leaves_nothing(site: World) -> None:
+    dies(site, "Submission.register")
+    assert site.json("stat") == []
+    site.facade("submit", "campaign.wcl", "--wait")
+    assert site.json("stat")[0]["name"] == "u_1_r3p01"
 
 
 def test_a_plan_is_submitted_as_often_as_one_likes(site: World) -> None:

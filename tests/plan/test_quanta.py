@@ -558,3 +558,10 @@ class TestJobs:
     def test_a_key_without_value_is_told(self) -> None:
         message = fault(text(REDUCE.replace("    loopobj", "    divide_jobs_by = tile\n    loopobj"), b="reduce"))
         assert first(message) == "c.wcl:42:22: error: undefined variable 'tile'"
+
+
+def test_inputs_that_are_registered_but_lie_nowhere_are_missing() -> None:
+    rows = [raw(9, 1), raw(9, 2, path=None), raw(10, 1, path=None)]
+    with pytest.raises(MissingInputError) as caught:
+        planned(text(REDUCE, b="reduce"), rows)
+    assert caught.value.message == "registered, but in no archive: raw-9-2.fits, raw-10-1.fits"
