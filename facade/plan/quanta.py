@@ -38,11 +38,13 @@ class ModulePlanner:
     def run(self) -> None:
         """Add the quanta of the module, or the faults that prevent them."""
         bench = self.bench
-        specs = [*self.module.files.values(), *self.module.lists.values()]
-        if any(depends.module in bench.failed for spec in specs for depends in spec.depends):
-            bench.failed.add(self.module.name)
-            return
         before = len(bench.faults) + len(bench.empty)
+        self.read_datasets()
+        specs = [*self.module.files.values(), *self.module.lists.values()]
+        starved = any(depends.module in bench.failed for spec in specs for depends in spec.depends)
+        if starved or len(bench.faults) + len(bench.empty) > before:
+            bench.failed.add(self.module.name)  # what follows from that would only hide the cause
+            return
         self.build()
         for message, labels in self.broken.items():
             more = f" (and {len(labels) - 1} more like it)" if len(labels) > 1 else ""
@@ -52,13 +54,9 @@ class ModulePlanner:
 
     def build(self) -> None:
         """Plan the quanta one after the other."""
-        before = len(self.bench.faults) + len(self.bench.empty)
-        for spec in self.module.files.values():
-            self.datasets[f"file.{spec.name}"] = self.dataset("file", spec)
-        for listing in self.module.lists.values():
-            self.datasets[f"list.{listing.name}"] = self.dataset("list", listing)
+        before = len(self.bench.faults)
         loops = self.loops()
-        if len(self.bench.faults) + len(self.bench.empty) > before:
+        if len(self.bench.faults) > before:
             return
         late = frozenset().union(*[keys.keys() | extra.keys() for keys, extra in loops])
         columns = {name: data.columns for name, data in self.datasets.items()}
@@ -69,6 +67,13 @@ class ModulePlanner:
         for keys, extra in loops if not self.module.noop else ():
             self.quantum(keys, {**extra, **keys}, assigner)
         self.publish()
+
+    def read_datasets(self) -> None:
+        """Take the lines of every file and list section."""
+        for spec in self.module.files.values():
+            self.datasets[f"file.{spec.name}"] = self.dataset("file", spec)
+        for listing in self.module.lists.values():
+            self.datasets[f"list.{listing.name}"] = self.dataset("list", listing)
 
     # -- datasets ----------------------------------------------------------------------------------------------------
 

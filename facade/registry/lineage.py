@@ -37,7 +37,10 @@ def descendants(session: Session, filename: str) -> list[dict[str, Any]]:
 def _walk(session: Session, question: str, filename: str) -> list[dict[str, Any]]:
     rows = questions.run_named(session, question, {"file": filename}).dicts()
     if not rows:
-        raise InputError(f"no file is registered as {filename!r}", remedy="look for it with 'facade files'")
+        raise InputError(
+            f"no file is registered as {filename!r}",
+            remedy="look for it: facade sql -c \"select filename from desfile where filename like '%…%'\"",
+        )
     return rows
 
 

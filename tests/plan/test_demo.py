@@ -152,3 +152,9 @@ def test_a_calibration_that_one_quantum_lacks_is_missing_without_a_name() -> Non
         plan(demo(), Inputs(rows, demo_names()))
     assert caught.value.names == ()
     assert "no line of file 'flat' of module 'processccd' has ccd=16 filter=HSC-R" in str(caught.value)
+
+
+def test_every_query_that_found_nothing_is_told_at_once() -> None:
+    with pytest.raises(MissingInputError) as caught:
+        plan(demo(), Inputs())
+    assert caught.value.message.count("found nothing") == 5
