@@ -111,6 +111,35 @@ def remove(cluster: str, reason: str = "removed by facade") -> bool:
         return int(result.get("TotalSuccess", 0)) > 0
 
 
+def hold(cluster: str, reason: str = "held by facade") -> None:
+    """Have a DAGMan start no more jobs until it is released; those in the queue go on.
+
+    Raises:
+        FacadeError: it does not run, or does not answer.
+    """
+    # not condor_hold: a DAGMan that was held sits out a cool-down of 5 minutes after its release; and not a halt
+    # without pause (True): DAGMan would end, with a rescue file, as soon as the jobs in the queue have
+    _command(cluster, "halt", reason, True)
+
+
+def release(cluster: str) -> None:
+    """Have a DAGMan that was held go on.
+
+    Raises:
+        FacadeError: it does not run, or does not answer.
+    """
+    _command(cluster, "resume")
+
+
+def _command(cluster: str, name: str, *arguments: object) -> None:
+    import_bindings()
+    import htcondor2
+
+    done, message = getattr(htcondor2.DAGMan(_cluster(cluster)), name)(*arguments)
+    if not done:
+        raise FacadeError(f"DAGMan {cluster} did not {name}: {message}", remedy="facade stat tells whether it runs")
+
+
 def import_bindings() -> None:
     """Import htcondor2.
 
