@@ -19,7 +19,7 @@ from facade.errors import InputError
 
 Line = dict[str, Any]
 
-DURABLE = frozenset({"job-started", "outputs", "stored", "quantum-ended", "job-ended"})
+DURABLE = frozenset({"outputs", "stored", "quantum-ended"})
 _RUN = re.compile(r"\.receipt\.(\d{2,})\.jsonl$")
 
 
