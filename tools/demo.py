@@ -20,7 +20,6 @@ BIN = Path(sys.executable).parent
 HOME = Path(os.environ.get("FACADE_HOME") or platformdirs.user_data_dir("facade", appauthor=False))
 DATA = HOME / "demo"
 CAMPAIGN = Path("wcl/demo/campaign.wcl")
-TAG = "PROTO-0.1"
 INGESTS = (
     ("hsc_raw", (), "raw/*.fits"),
     ("hsc_bias", (), "calib/BIAS-*.fits"),
@@ -96,10 +95,12 @@ def main() -> None:
     name, attnum = latest()
     say("Where is everything?")
     run("facade", "stat", name)
-    run("facade", "tag", name, TAG)
+    tag = f"PROTO-0.{attnum}"
+    run("facade", "tag", name, tag)
     say("DMTN-059's three queries: the tagged coadds, the executions of each step, the wall clock")
     for query in QUERIES:
-        run("facade", "sql", "-c", query.format(tag=TAG, attnum=attnum))
+        text = query.format(tag=tag, attnum=attnum)
+        run("facade", "sql", "-c", text, shown=f'facade sql -c "{text}"')
     coadd = f"calexp-HSC-I-0-0x1-r11p{int(attnum):02d}.fits"
     say(f"Done in {time.monotonic() - started:.0f} s. What to type next:")
     path = ".venv/bin/facade"
@@ -109,7 +110,7 @@ def main() -> None:
         (f"stat {name} --json", "everything about the attempt, for machines"),
         (f"plan {CAMPAIGN}", "what would run, without running it"),
         (f"submit {CAMPAIGN} --wait", "the next attempt"),
-        ("sql", 'the questions that have a name; psql "$(facade db url)" for all others'),
+        ("sql", "the questions that have a name; facade db psql for all others"),
         ("db stop", "stop the database (any command starts it again)"),
     ):
         print(f"  {path} {words:<45} # {what}")
