@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -179,14 +180,31 @@ def planned(campaign: Campaign, source: Source) -> Plan:
     """
     runner = QueryRunner(campaign, source)
     runner.run()
+    names = _registered(_literal_names(campaign), source)
     try:
-        return plan(campaign, Inputs(runner.datasets), runner.queries)
-    except MissingFiles as missing:
-        found = source.lookup([split_compression(name) for name in missing.names])
-        names = {f"{row['filename']}{row['compression']}": row for row in found.values()}
-        if not names:
-            raise
         return plan(campaign, Inputs(runner.datasets, names), runner.queries)
+    except MissingFiles as missing:
+        # names that patterns make are known only once everything else is planned
+        found = _registered(missing.names, source)
+        if not found:
+            raise
+        return plan(campaign, Inputs(runner.datasets, {**names, **found}), runner.queries)
+
+
+def _literal_names(campaign: Campaign) -> list[str]:
+    """Return the file names that the campaign spells out for inputs."""
+    names: dict[str, None] = {}
+    for module in campaign.modules:
+        for spec in module.files.values():
+            if spec.filename is not None and spec.name not in module.outputs:
+                with suppress(MissingVariable, BadReference):  # told by planning, with its place
+                    names[campaign.scope(module, spec.section).resolve(spec.filename.text)] = None
+    return list(names)
+
+
+def _registered(names: Sequence[str], source: Source) -> dict[str, Row]:
+    found = source.lookup([split_compression(name) for name in names]) if names else {}
+    return {f"{row['filename']}{row['compression']}": row for row in found.values()}
 
 
 def set_values(document: Document, settings: Sequence[str]) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from campaigns import text
 
 from facade import plugins
-from facade.errors import InputError
-from facade.inputs import ask, read_lines, set_values
+from facade.campaign import read
+from facade.errors import InputError, MissingInputError
+from facade.inputs import ask, planned, read_lines, set_values
 from facade.plugins import Scalar
 from facade.wcl import loads
 
@@ -173,3 +175,56 @@ def test_settings_that_make_no_sense(setting: str) -> None:
     document = loads("a = 1\n<module m>\nx = 2\n</module>\n")
     with pytest.raises(InputError):
         set_values(document, [setting])
+
+
+NAMED = """
+<module once>
+    wrappername = generic
+    <file>
+        <seed>
+            filename = ${which}.txt
+            dirpat = d
+        </seed>
+        <out>
+            filetype = img
+            filepat = one
+            flabel = out
+            dirpat = d
+        </out>
+    </file>
+    <exec_1>
+        execname = cp
+        used = file.seed
+        was_generated_by = file.out
+    </exec_1>
+</module>
+"""
+
+
+class FakeSource:
+    """A registry that knows files by name and notes who asks."""
+
+    rows = FakeRows()
+
+    def __init__(self, *names: str) -> None:
+        self.known, self.asked = names, list[list[tuple[str, str]]]()
+
+    def lookup(self, names: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Any]:
+        self.asked.append(list(names))
+        return {
+            (name, compression): {"filename": name, "compression": compression, "filetype": "raw", "path": "raw"}
+            for name, compression in self.asked[-1]
+            if name in self.known
+        }
+
+
+def test_files_that_a_campaign_spells_out_are_looked_up_once() -> None:
+    source = FakeSource("seed.txt")
+    made = planned(read(loads("which = seed\n" + text(NAMED, b="once"))), source)
+    assert made.quanta[0].execs[0].used == (0,) and made.files[0].filename == "seed.txt"
+    assert source.asked == [[("seed.txt", "")]]
+
+
+def test_files_that_are_not_registered_are_missing() -> None:
+    with pytest.raises(MissingInputError, match=r"'seed\.txt' is neither made earlier nor registered"):
+        planned(read(loads("which = seed\n" + text(NAMED, b="once"))), FakeSource())
