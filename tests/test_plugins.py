@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -52,3 +53,11 @@ def test_texts_are_installed() -> None:
     assert files("facade_sql").joinpath("report.sql").is_file()
     assert files("facade_wcl").joinpath("hsc/filetypes.wcl").is_file()
     assert files("facade_wcl").joinpath("demo/butler_template.yaml").is_file()
+
+
+def test_a_users_own_database_and_pool_are_out_of_reach() -> None:
+    from e2e.world import foreign
+
+    names = ["FACADE_DB", "FACADE_HOME", "CONDOR_CONFIG", "_CONDOR_SLOT", "PGPASSFILE", "FACADE_PG_BINDIR", "PATH"]
+    assert foreign(names) == names[:5]
+    assert not {"FACADE_DB", "CONDOR_CONFIG", "PGPASSFILE"} & set(os.environ)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CAMPAIGN = ROOT / "wcl/demo/campaign.wcl"
 FOREIGN = ("FACADE_", "CONDOR_CONFIG", "_CONDOR_", "PG")
-"""Variables of whoever runs the tests that must not reach them."""
+"""Variables of whoever runs the tests that must not reach them …"""
+PLACES = ("FACADE_CONDOR_PREFIX", "FACADE_PG_BINDIR")
+"""… but for those that say where programs are."""
+
+
+def foreign(environ: Iterable[str]) -> list[str]:
+    """Return the names in *environ* that tests must not see."""
+    return [name for name in environ if name.startswith(FOREIGN) and name not in PLACES]
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,8 @@ class World:
         return self.home / "data"
 
     def env(self, **more: str) -> dict[str, str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+        unwanted = foreign(os.environ)
+        clean = {k: v for k, v in os.environ.items() if k not in unwanted}
         path = os.pathsep.join([str(BIN), clean.get("PATH", os.defpath)])
         return {**clean, "PATH": path, "FACADE_HOME": str(self.home), **self.environment, **more}
 
