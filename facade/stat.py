@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from facade import engines
 from facade.errors import FacadeError
 from facade.registry import Registry
 from facade.registry.values import Attempt, Failure, Overview
@@ -21,6 +22,8 @@ class Report:
     overview: Overview
     holder: str | None
     advice: tuple[str, ...]
+    queue: Mapping[str, Any] | None = None
+    """Jobs in the batch system's queue by state, and ``holds``: reason -> jobs."""
 
     @property
     def attempt(self) -> Attempt:
@@ -47,6 +50,7 @@ class Report:
         return {
             "attempt": attempt_plain(self.attempt),
             "carried_out_by": self.holder,
+            "queue": dict(self.queue) if self.queue is not None else None,
             "blocks": {name: state.value for name, state in self.overview.blocks.items()},
             "quanta": {state.value: n for state, n in self.totals().items()},
             "jobs": {state.value: n for state, n in self.overview.jobs.items()},
@@ -75,7 +79,8 @@ def report(registry: Registry, attempt: Attempt) -> Report:
     """Return the report of one attempt, after making the registry true."""
     attempt, holder, trouble = _settled(registry, attempt)
     overview = registry.overview(attempt.id)
-    return Report(overview, holder, tuple([*trouble, *_advice(overview, holder)]))
+    queue = engines.queue(attempt.engine, attempt.engine_job or "") if holder and attempt.engine else None
+    return Report(overview, holder, tuple([*trouble, *_advice(overview, holder)]), queue)
 
 
 def attempts(registry: Registry, limit: int) -> list[tuple[Attempt, dict[State, int]]]:

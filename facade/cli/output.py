@@ -141,6 +141,10 @@ def report(made: Report) -> Group:
     for job in made.overview.running[:SHOWN_FAILURES]:
         step = f"{job.modname} {job.step.value}" if job.step else "starting"
         parts.append(Text(f"job {job.jobnum} on {job.host}: {step}", style="cyan"))
+    if made.queue is not None:
+        queued = ", ".join(f"{made.queue[name]} {name}" for name in ("idle", "running", "held", "waiting"))
+        parts.append(Text(f"in HTCondor's queue: {queued}"))
+        parts += [Text(f"  held, {jobs} jobs: {why}", style="red") for why, jobs in made.queue["holds"].items()]
     own, blocked = culprits(made.overview.failures)
     parts += [failure(one) for one in own[:SHOWN_FAILURES]]
     if len(own) > SHOWN_FAILURES:

@@ -4,6 +4,8 @@ Both take a `RunDirectory`, the jobs that are done already and the environment o
 who is at it. Engines know nothing of the registry: what a job did stands in its receipt.
 """
 
+from typing import Any
+
 from facade.engines.rundir import EngineJob, RunDirectory
 
 NAMES = ("local", "htcondor")
@@ -30,6 +32,20 @@ def running(engine: str, run_dir: RunDirectory) -> str | None:
     raise InputError(f"there is no engine '{engine}'", remedy=f"one of: {', '.join(NAMES)}")
 
 
+def queue(engine: str, engine_job: str) -> dict[str, Any] | None:
+    """Return how many jobs of a run are idle, running, held and waiting to be tried again, and why those are held.
+
+    None for an engine without a queue of its own. Raises FacadeError if HTCondor cannot be asked.
+    """
+    if engine != "htcondor" or not engine_job:
+        return None
+    from facade.engines import htcondor
+
+    found = htcondor.status(engine_job)
+    counts = {"idle": found.idle, "running": found.running, "held": found.held, "waiting": found.waiting}
+    return {**counts, "holds": dict(found.holds)}
+
+
 def stop(engine: str, run_dir: RunDirectory, engine_job: str) -> bool:
     """Ask whoever runs this run to stop; return False if nobody does.
 
@@ -45,4 +61,4 @@ def stop(engine: str, run_dir: RunDirectory, engine_job: str) -> bool:
     return local.interrupt(run_dir)
 
 
-__all__ = ["NAMES", "EngineJob", "RunDirectory", "running", "stop"]
+__all__ = ["NAMES", "EngineJob", "RunDirectory", "queue", "running", "stop"]

@@ -49,12 +49,20 @@ def test_a_failed_node_is_explained_and_only_it_is_run_again(home: World) -> Non
     assert hosts == [{"told": True}]
 
 
-def test_an_attempt_on_the_pool_is_stopped(home: World) -> None:
+def test_held_jobs_are_told_and_an_attempt_on_the_pool_is_stopped(home: World) -> None:
     home.facade("submit", campaign(home, "c = 'sleep 60; echo hello > ${file.out.fullname}'"), "--engine", "htcondor")
     deadline = time.monotonic() + 60
-    while not home.json("stat", "u_1_r3p01")["quanta"].get("running"):
+    while not (report := home.json("stat", "u_1_r3p01"))["quanta"].get("running"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
+    assert report["queue"]["running"] >= 1 and report["queue"]["holds"] == {}
+    assert "in HTCondor's queue: 0 idle" in home.facade("stat", "u_1_r3p01").stdout
+    hold = ["condor_hold", "-constraint", "facade_job > 0", "-reason", "the disk is full"]
+    subprocess.run(hold, env=home.env(), check=True, capture_output=True)
+    while home.json("stat", "u_1_r3p01")["queue"]["held"] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert "held, 2 jobs: the disk is full" in home.facade("stat", "u_1_r3p01").stdout
     home.facade("remove", "u_1_r3p01")
     assert home.json("stat", "u_1_r3p01")["attempt"]["state"] == "removed"
     assert subprocess.run(["condor_q", "-af", "ClusterId"], env=home.env(), capture_output=True).stdout == b""
