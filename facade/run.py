@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from facade import engines
@@ -115,10 +116,23 @@ def alive(attempt: Attempt) -> str | None:
     return engines.running(attempt.engine, RunDirectory.read(path))
 
 
-def read_receipts(registry: Registry, run: RunDirectory, jobnums: Iterable[int]) -> int:
-    """Tell the registry what the receipts of these jobs say (again: no change); return the number of lines."""
-    wanted = {run.capsule(jobnum).with_suffix("") for jobnum in jobnums}
-    count = 0
+def ensure_idle(attempt: Attempt) -> None:
+    """Make sure that nobody carries the attempt out.
+
+    Raises:
+        RefusedError: somebody does.
+        FacadeError: HTCondor cannot be asked.
+    """
+    if holder := alive(attempt):
+        raise RefusedError(
+            f"{attempt.name} is being carried out by {holder}", remedy=f"facade stat {attempt.name} --watch"
+        )
+
+
+def _read_receipts(registry: Registry, run: RunDirectory) -> None:
+    """Tell the registry what the receipts of all jobs say that it does not know as succeeded (again: no change)."""
+    states = registry.job_states(run.attempt_id)
+    wanted = {run.capsule(n).with_suffix("") for n, state in states.items() if state is not State.SUCCEEDED}
     for folder in sorted({stem.parent for stem in wanted}):
         # one look at each folder: it holds the receipts of a thousand jobs
         for path in sorted(folder.glob("*.receipt.*.jsonl")):
@@ -127,25 +141,26 @@ def read_receipts(registry: Registry, run: RunDirectory, jobnums: Iterable[int])
             lines = list(receipt.read(path))
             for start in range(0, len(lines), BATCH):
                 registry.report(lines[0]["receipt"], lines[start : start + BATCH])
-            count += len(lines)
-    return count
 
 
-def settle(registry: Registry, attempt: Attempt, *, engine_gone: bool | None = None) -> Attempt:
+def _refreshed(registry: Registry, attempt: Attempt) -> Attempt:
+    """Return the attempt as the registry has it now."""
+    return registry.attempt(attempt.id) or attempt
+
+
+def settle(registry: Registry, attempt: Attempt, *, engine_gone: bool) -> Attempt:
     """Make the registry true: read outstanding receipts; if nobody carries the attempt out, close what was left open.
 
     Returns the attempt as it is now. A finished attempt is left alone.
     """
+    attempt = _refreshed(registry, attempt)
     path = Path(attempt.run_dir)
     if attempt.state.final or not (path / "run.json").is_file():
         return attempt
-    run = RunDirectory.read(path)
-    gone = engine_gone if engine_gone is not None else alive(attempt) is None
-    states = registry.job_states(attempt.id)
-    read_receipts(registry, run, [n for n, state in states.items() if state is not State.SUCCEEDED])
-    if gone:
+    _read_receipts(registry, RunDirectory.read(path))
+    if engine_gone:
         _close(registry, attempt)
-    return registry.attempt(attempt.id) or attempt
+    return _refreshed(registry, attempt)
 
 
 def _close(registry: Registry, attempt: Attempt) -> None:
@@ -172,7 +187,7 @@ def _block_waiting(registry: Registry, ids: Ids) -> None:
     registry.mark([*jobs, *quanta], State.BLOCKED, "something it needs did not succeed")
 
 
-def remove(registry: Registry, attempt: Attempt, patience: float) -> Attempt:
+def remove(registry: Registry, attempt: Attempt, patience: float) -> None:
     """Stop an attempt and mark it as removed; wait at most *patience* seconds until nobody carries it out any more.
 
     Raises:
@@ -186,9 +201,8 @@ def remove(registry: Registry, attempt: Attempt, patience: float) -> Attempt:
             if time.monotonic() > deadline:
                 raise RefusedError(f"{attempt.name} is still carried out by {holder}", remedy="wait, then say it again")
             time.sleep(0.2)
-        settle(registry, registry.attempt(attempt.id) or attempt, engine_gone=True)
+        settle(registry, attempt, engine_gone=True)
     registry.finish(attempt.id, State.REMOVED)
-    return registry.attempt(attempt.id) or attempt
 
 
 def start(
@@ -200,22 +214,16 @@ def start(
     engine: str,
     workers: int,
     stop: threading.Event,
-    on_event: Callable[[local.JobEvent], None] = lambda event: None,
-) -> bool:
-    """Carry out what is not done yet. The local engine returns when all is over (True: everything succeeded);
-    HTCondor returns at once (True), and goes on by itself.
+) -> None:
+    """Carry out what is not done yet. The local engine returns when all is over or *stop* is set; HTCondor returns at
+    once, and goes on by itself.
 
     Raises:
         RefusedError: somebody carries the attempt out already.
     """
-    holder = alive(attempt)
-    if holder:
-        raise RefusedError(
-            f"attempt {attempt.name} is being carried out by {holder}", remedy=f"facade stat {attempt.name}"
-        )
+    ensure_idle(attempt)
     run = open_run(registry, site, attempt)
-    states = registry.job_states(attempt.id)
-    read_receipts(registry, run, [n for n, state in states.items() if state is not State.SUCCEEDED])
+    _read_receipts(registry, run)
     done = frozenset(n for n, state in registry.job_states(attempt.id).items() if state is State.SUCCEEDED)
     if attempt.state.final:
         registry.mark([attempt.task_id], State.RUNNING, f"resumed by engine {engine}")
@@ -226,19 +234,17 @@ def start(
         finish = [sys.executable, "-m", "facade", "engine", "finish", attempt.name]
         cluster = htcondor.submit(run, done=done, environment=environment, finish_argv=finish)
         registry.set_engine(attempt.id, "htcondor", cluster)
-        return True
+        return
     registry.set_engine(attempt.id, "local", str(os.getpid()))
-    return local.run(run, workers=workers, done=done, environment=environment, on_event=on_event, stop=stop)
+    local.run(run, workers=workers, done=done, environment=environment, on_event=lambda event: None, stop=stop)
 
 
-def detach(site: Site, attempt: Attempt, workers: int, environment: Mapping[str, str]) -> int:
-    """Start the local engine in a process of its own that outlives this one; return its process id."""
-    import subprocess
-
+def detach(attempt: Attempt, workers: int, environment: Mapping[str, str]) -> None:
+    """Start the local engine in a process of its own that outlives this one."""
     log = Path(attempt.run_dir) / "engine.log"
     with log.open("ab") as out:
         argv = [sys.executable, "-m", "facade", "engine", "run", attempt.name, "-j", str(workers)]
-        process = subprocess.Popen(
+        subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -246,4 +252,3 @@ def detach(site: Site, attempt: Attempt, workers: int, environment: Mapping[str,
             start_new_session=True,
             env={**os.environ, **environment},
         )
-    return process.pid

@@ -40,10 +40,7 @@ class Report:
 
     def totals(self) -> dict[State, int]:
         """Return the number of quanta by state."""
-        totals: dict[State, int] = {}
-        for count in self.overview.counts:
-            totals[count.state] = totals.get(count.state, 0) + count.quanta
-        return totals
+        return _totals(self.overview)
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain data for ``--json``."""
@@ -88,11 +85,15 @@ def attempts(registry: Registry, limit: int) -> list[tuple[Attempt, dict[State, 
     found = []
     for attempt in registry.attempts(limit=limit):
         settled, _, _ = _settled(registry, attempt)
-        totals: dict[State, int] = {}
-        for count in registry.overview(settled.id).counts:
-            totals[count.state] = totals.get(count.state, 0) + count.quanta
-        found.append((settled, totals))
+        found.append((settled, _totals(registry.overview(settled.id))))
     return found
+
+
+def _totals(overview: Overview) -> dict[State, int]:
+    totals: dict[State, int] = {}
+    for count in overview.counts:
+        totals[count.state] = totals.get(count.state, 0) + count.quanta
+    return totals
 
 
 def _settled(registry: Registry, attempt: Attempt) -> tuple[Attempt, str | None, list[str]]:

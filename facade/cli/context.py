@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +41,6 @@ def address(*, start: bool = True) -> Address:
 
 
 def _external(here: Site) -> Address:
-    import os
-
     handed_on = Address.received(os.environ)
     if handed_on is not None and handed_on.url == here.database and os.environ.get("PGPASSFILE"):
         return handed_on

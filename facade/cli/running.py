@@ -14,11 +14,11 @@ from facade.cli import output
 from facade.cli.campaigns import SET
 from facade.cli.context import address, operator, registry, site, talk
 from facade.cli.watching import watch
-from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError, RefusedError
+from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError
 from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
-from facade.run import alive, detach, find, settle, start
+from facade.run import alive, detach, ensure_idle, find, settle, start
 from facade.run import remove as stop_attempt
 from facade.stat import report
 from facade.states import State
@@ -91,19 +91,13 @@ def resume(attempt: str, engine: str | None, workers: int | None, wait: bool) ->
     """Go on with ATTEMPT: what succeeded stays, what failed or never ran is run."""
     with registry() as opened:
         found = find(opened, attempt)
+        if found.state is not State.SUCCEEDED:
+            ensure_idle(found)
+            found = settle(opened, found, engine_gone=True)
         if found.state is State.SUCCEEDED:
             talk(f"{found.name}: nothing to do, everything succeeded")
             return DONE
-        settled = settle(opened, found)
-        if settled.state is State.SUCCEEDED:
-            talk(f"{found.name}: nothing to do, everything succeeded")
-            return DONE
-        holder = alive(settled)
-        if holder:
-            raise RefusedError(
-                f"{found.name} is being carried out by {holder}", remedy=f"facade stat {found.name} --watch"
-            )
-        return _carry_out(opened, settled, engine or settled.engine or site().engine, workers, wait)
+        return _carry_out(opened, found, engine or found.engine or site().engine, workers, wait)
 
 
 def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | None, wait: bool) -> int:
@@ -116,7 +110,7 @@ def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | N
         return _closing(opened, attempt)
     if not wait:
         opened.set_engine(attempt.id, "local", "")
-        detach(site(), attempt, width, address().environment())
+        detach(attempt, width, address().environment())
         return _bye(attempt)
     return _run_here(opened, attempt, width)
 
@@ -124,10 +118,6 @@ def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | N
 def _bye(attempt: Attempt) -> int:
     talk(f"running; see it with: facade stat {attempt.name} --watch")
     return DONE
-
-
-def _again(opened: Registry, attempt: Attempt) -> Attempt:
-    return opened.attempt(attempt.id) or attempt
 
 
 def _run_here(opened: Registry, attempt: Attempt, workers: int) -> int:
@@ -159,7 +149,7 @@ def _run_here(opened: Registry, attempt: Attempt, workers: int) -> int:
 def _closing(opened: Registry, attempt: Attempt) -> int:
     """Settle an attempt that nobody carries out any more, and say how it ended."""
     address()  # starts the embedded server again, should it have died meanwhile
-    settled = settle(opened, _again(opened, attempt), engine_gone=True)
+    settled = settle(opened, attempt, engine_gone=True)
     output.console(err=True).print(output.report(report(opened, settled)))
     return DONE if settled.state is State.SUCCEEDED else FAILED
 
@@ -206,7 +196,7 @@ def engine_run(attempt: str, workers: int | None) -> int:
         stop = threading.Event()
         _on_signals(stop)
         start(opened, site(), found, address(), engine="local", workers=workers or site().workers, stop=stop)
-        settled = settle(opened, _again(opened, found), engine_gone=True)
+        settled = settle(opened, found, engine_gone=True)
     return DONE if settled.state is State.SUCCEEDED else FAILED
 
 

@@ -161,20 +161,18 @@ class Compiler:
         for column, _, source in filetype.columns if filetype else ():
             value = None if source or column in self.late else scope.lookup(column)
             if isinstance(value, Value):
-                compiled = self.text(value.text, value, spec.section).literal
-                value = compiled
+                value = self.text(value.text, value, spec.section).literal
             if value is not None:
                 result[column] = value
         return result
 
     def log_path(self) -> str:
         """Directory of the logs below the archive root: ``directory_pattern.log`` or ``OPS_RUN_DIR/log/MODULE``."""
-        found = self.document.root.path("directory_pattern.log.ops") or self.document.root.value("ops_run_dir")
+        pattern = self.document.root.path("directory_pattern.log.ops")
+        found = pattern or self.document.root.value("ops_run_dir")
         if not isinstance(found, Value):
             return ""
-        template = self.text(found.text, found, None)
-        tail = "" if self.document.root.path("directory_pattern.log.ops") else f"/log/{self.module.name}"
-        return (template.literal or "") + tail
+        return (self.text(found.text, found, None).literal or "") + ("" if pattern else f"/log/{self.module.name}")
 
     def job_key(self, key: str) -> Template:
         """Compile the value of one ``divide_jobs_by`` key."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
-from facade.plugins import Row, Rows, Scalar
+from facade.plugins import Row, Rows
 from facade.registry import definitions, files, lineage, overview, questions, runs, submission, tags
 from facade.registry.connection import Address, Session
 from facade.registry.values import (
@@ -219,16 +219,6 @@ class Registry:
     def attempt_files(self, attempt_id: int, filetype: str | None = None) -> list[dict[str, Any]]:
         """Return what an attempt made, ordered by name; the same keys as `lookup`."""
         return files.attempt_files(self._session, attempt_id, filetype)
-
-    def query_files(
-        self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()
-    ) -> list[dict[str, Scalar]]:
-        """Return files of *filetype* whose metadata match *where* (see `facade.registry.selection`)."""
-        return self.rows.files(filetype, where, columns)
-
-    def table(self, name: str, where: Mapping[str, object]) -> list[dict[str, Scalar]]:
-        """Return rows of a dimension table, in the order of its key."""
-        return self.rows.table(name, where)
 
     # -- provenance, tags, questions
 

@@ -88,22 +88,22 @@ def images(registry: Registry) -> Registry:
     ],
 )
 def test_operators(images: Registry, where: dict[str, object], visits: list[int]) -> None:
-    assert [row["visit"] for row in images.query_files("raw", where)] == visits
+    assert [row["visit"] for row in images.rows.files("raw", where)] == visits
 
 
 def test_rows_hold_the_file_and_its_metadata_as_scalars(images: Registry) -> None:
-    (row,) = images.query_files("raw", {"visit": 9})
+    (row,) = images.rows.files("raw", {"visit": 9})
     assert row["path"] == "raw/2013" and row["taken"] == "2013-06-17T10:00:00+00:00" and row["patch"] == "8,6"
-    (narrow,) = images.query_files("raw", {"visit": 9}, ["visit", "filename"])
+    (narrow,) = images.rows.files("raw", {"visit": 9}, ["visit", "filename"])
     assert list(narrow) == ["filename", "compression", "filetype", "filesize", "checksum", "path", "visit"]
 
 
 def test_a_wrong_column_or_value_is_named(images: Registry) -> None:
     with pytest.raises(InputError, match="there is no column 'vist'\n  did you mean 'visit'"):
-        images.query_files("raw", {"vist": 1})
+        images.rows.files("raw", {"vist": 1})
     with pytest.raises(InputError, match="visit is compared with 'abc', which is not a whole number"):
-        images.query_files("raw", {"visit": "abc"})
-    assert images.query_files("never-seen", {"visit": 1}) == []
+        images.rows.files("raw", {"visit": "abc"})
+    assert images.rows.files("never-seen", {"visit": 1}) == []
 
 
 def test_ingesting_again_is_no_change_and_other_content_is_refused_whole(images: Registry) -> None:
@@ -119,7 +119,7 @@ def test_ingesting_again_is_no_change_and_other_content_is_refused_whole(images:
 def test_odd_names_and_values_survive_the_copy(registry: Registry) -> None:
     name = "tab\tnew\nline\\.%s 'é'.fits"
     registry.ingest("odd", TYPES, [raw(name, visit=1, filter="a\\b\t")])
-    (row,) = registry.query_files("raw", {"visit": 1})
+    (row,) = registry.rows.files("raw", {"visit": 1})
     assert (row["filename"], row["filter"]) == (name, "a\\b\t")
 
 
@@ -131,13 +131,13 @@ def test_contents_fill_the_overlap_table(registry: Registry) -> None:
     ]
     for _ in range(2):
         registry.ingest("overlap", TYPES, [raw("tracts.txt")], [(("tracts.txt", ""), "overlap", rows)])
-    found = registry.table("overlap", {"patch": ["8,6"], "tract": "0"})
+    found = registry.rows.table("overlap", {"patch": ["8,6"], "tract": "0"})
     assert [(row["patch"], row["ccd"], row["patchname"]) for row in found] == [("8,6", 2, "8,6"), ("8,6", 10, "8,6")]
     with pytest.raises(RefusedError, match="says something else than overlap"):
         other = [dict(rows[0], filter="r")]
         registry.ingest("overlap", TYPES, [raw("more.txt")], [(("more.txt", ""), "overlap", other)])
     with pytest.raises(InputError, match="no dimension table 'task'"):
-        registry.table("task", {})
+        registry.rows.table("task", {})
 
 
 def test_junk_is_passed_over(registry: Registry) -> None:
@@ -145,9 +145,9 @@ def test_junk_is_passed_over(registry: Registry) -> None:
     ids = submit(registry)
     receipt = Receipt(ids).started().quantum(1)
     registry.report(receipt.id, receipt.lines)
-    assert len(registry.query_files("calexp", {"reqnum": 11, "attnum": 1})) == 1
+    assert len(registry.rows.files("calexp", {"reqnum": 11, "attnum": 1})) == 1
     registry.set_data_state(ids.attempt_id, "junk")
-    assert registry.query_files("calexp", {}) == []
+    assert registry.rows.files("calexp", {}) == []
     assert [row["filetype"] for row in registry.attempt_files(ids.attempt_id)] == ["calexp", "log"]
 
 

@@ -40,7 +40,7 @@ def test_a_job_told_whole_leaves_states_files_metadata_and_edges(registry: Regis
     assert registry.quantum_states(ids.attempt_id) == {1: State.SUCCEEDED, 2: State.SUCCEEDED}
     assert registry.attempt(ids.attempt_id).state is State.RUNNING
     assert scalar(registry, "select state from task where kind = 'block'") == "running"
-    (row,) = registry.query_files("calexp", {"ccd": 1})
+    (row,) = registry.rows.files("calexp", {"ccd": 1})
     assert row == {
         "filename": "calexp-1.fits",
         "compression": "",
