@@ -28,11 +28,15 @@ class Location:
 class Fault:
     """One thing wrong with what the operator gave us: what, where, and what would mend it.
 
-    ``excerpt`` is the source line the location points into; ``width`` how many columns to underline.
+    ``excerpt`` is the source line the location points into; ``width`` how many columns to underline; ``included_from``
+    the includes through which the text was reached, innermost first. ``code`` names the kind of fault (`facade.codes`);
+    ``severity`` is ``error``, ``warning`` or ``note``.
     """
 
     message: str
+    code: str = ""
     location: Location | None = None
+    included_from: tuple[Location, ...] = ()
     remedy: str = ""
     excerpt: str = ""
     width: int = 1
@@ -40,10 +44,12 @@ class Fault:
 
     def __str__(self) -> str:
         head = f"{self.location}: " if self.location else ""
-        lines = [f"{head}{self.severity}: {self.message}"]
+        tail = f" [{self.code}]" if self.code else ""
+        lines = [f"{head}{self.severity}: {self.message}{tail}"]
         if self.excerpt and self.location:
             lead = "".join("\t" if c == "\t" else " " for c in self.excerpt[: self.location.column - 1])
             lines += [f"    {self.excerpt}", f"    {lead}{'^' * max(1, self.width)}"]
+        lines += [f"  included from {place}" for place in self.included_from]
         if self.remedy:
             lines.append(f"  {self.remedy}")
         return "\n".join(lines)

@@ -157,18 +157,40 @@ class Document:
     warnings: list[Fault] = field(default_factory=list, compare=False)
 
     def fault(
-        self, message: str, at: Location | Value | Section | None, *, remedy: str = "", severity: str = "error"
+        self,
+        message: str,
+        at: Location | Value | Section | None,
+        *,
+        code: str = "",
+        remedy: str = "",
+        severity: str = "error",
     ) -> Fault:
-        """Return a fault at *at*, with the source line it points into."""
-        width = len(at.text) if isinstance(at, Value) else 1
+        """Return a fault at *at*, with the source line it points into and the includes that lead there."""
         place = at if at is None or isinstance(at, Location) else at.location
         if place is None:
-            return Fault(message=message, remedy=remedy, severity=severity)
+            return Fault(message=message, code=code, remedy=remedy, severity=severity)
+        width = len(at.text) if isinstance(at, Value) else 1
         lines = self.sources.get(place.file, [])
         whole = isinstance(at, Section) and not at.name  # what the text as a whole lacks has no line to show
         excerpt = lines[place.line - 1] if 0 < place.line <= len(lines) and not whole else ""
-        width = max(1, min(width, len(excerpt) - place.column + 1))
-        return Fault(message=message, location=place, remedy=remedy, excerpt=excerpt, width=width, severity=severity)
+        return Fault(
+            message=message,
+            code=code,
+            location=place,
+            included_from=self.chain(place.file),
+            remedy=remedy,
+            excerpt=excerpt,
+            width=max(1, min(width, len(excerpt) - place.column + 1)),
+            severity=severity,
+        )
+
+    def chain(self, file: str) -> tuple[Location, ...]:
+        """Return the includes through which *file* was reached first, innermost first."""
+        chain: list[Location] = []
+        while (place := self.included_from.get(file)) is not None and place not in chain:
+            chain.append(place)
+            file = place.file
+        return tuple(chain)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,74 @@
+"""Every kind of fault that facade reports about a campaign: its code, and what it means.
+
+The hundreds say where: F0 text, F1 variables, F2 the campaign as a whole, F3 modules, F4 modules among each other, F5
+planning with rows, F6 queries. A code, once given, keeps its meaning; ``docs/faults.md`` is made from this table.
+"""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    "F201": "A campaign lacks a keyword that it must have. Add it at top level.",
+    "F205": "The blocklist names a block that no <block> section defines. Mend the name, or define the block.",
+    "F206": "The blocklist names a block twice; a block runs once. Remove one of the two.",
+    "F207": "A blocklist or modulelist holds no name. Name what is to run.",
+    "F208": "A block has no modulelist. Add one, or take the block out of the blocklist.",
+    "F209": "A modulelist names a module that no <module> section defines. Mend the name, or include the file with it.",
+    "F210": "A module stands in two modulelists, or twice in one; a module runs once. Copy it under another name.",
+    "F211": "The type of a metadata column is none that the registry has. Write one of those the message names.",
+    "F212": "The source of a metadata column is not understood. Write header:KEY, or nothing if planning or the"
+    " ingestor knows the value.",
+    "F213": "A filetype has columns but no metadata_table to keep them in. Name a table, or remove the columns.",
+    "F214": "A key stands in a section that has fixed keys, and is none of them. Mend or remove it.",
+    "F220": "A value is not of the type that its keyword has. The message says what it must be, the line below how"
+    " such values are written; facade show keywords lists all types.",
+    "F221": "A keyword of the original on which facade does not act yet. The message says what facade does; remove"
+    " the keyword if that is right.",
+    "F222": "A keyword of the original that has no effect in facade. The message says what there is instead.",
+    "F223": "A key is neither a keyword of its section nor used as a variable anywhere, so it does nothing. Mend the"
+    " name, use the variable, or remove it.",
+    "F224": "A keyword stands in a section where it has no effect. Move it to the section that the message names.",
+    "F225": "A section looks like a misspelt one, and as it stands would be ignored. Mend its name.",
+    "F226": "A section means nothing where it stands, and nothing refers to it. Move, mend or remove it.",
+    "F230": "A label is longer than the registry keeps. Shorten it.",
+    "F231": "save_run_vals names a variable that is defined nowhere. Mend the name, or define it.",
+    "F301": "A module does not say which wrapper runs it. Add wrappername, or noop = True if it only finds data.",
+    "F302": "A module has no exec section, so it runs nothing. Add <exec_1>, or noop = True if it only finds data.",
+    "F303": "An exec section does not name its program. Add execname.",
+    "F304": "A module refers to a file or list that it does not define. Mend the name, or define the section.",
+    "F306": "A key of a command line begins with '_' but gives no position. Write _01, _02_name …; 1 is right behind"
+    " the program.",
+    "F307": "An item of ancestry is not PARENT:CHILD. Write for example file.raw:file.calexp.",
+    "F308": "Ancestry names an output that the program does not make, or an input that it does not have. Name them"
+    " in was_generated_by and used of the same exec.",
+    "F309": "A generic query has a field without a value. Define a variable of that name in the section or around it.",
+    "F310": "A generic query does not say which filetype it looks for. Add filetype to the section.",
+    "F311": "A filetype is not defined. Mend the name, or add it to <filetype_metadata>.",
+    "F312": "A file section does not say where its files lie. Add dirpat, or give fullname.",
+    "F313": "An output has no name. Add filepat (and the variables it uses), or filename.",
+    "F314": "A file section has neither a name nor a query nor depends, so nothing can be found for it. Add one of"
+    " them.",
+    "F315": "A file takes new names, but has no pattern to make them. Add filepat.",
+    "F316": "An output has no filetype, so nothing is known of its metadata. Add filetype.",
+    "F317": "A list does not say what stands on its lines. Add columns.",
+    "F318": "A list file has a name but no directory. Add dirpat.",
+    "F319": "A list wants a fullname but does not say of which file. Write FILE.fullname.",
+    "F320": "A sortkey is neither a list of columns nor (KEY, numeric, reverse). Mend it.",
+    "F321": "A module has a loop object but no loop. Add wrapperloop, or remove loopobj.",
+    "F322": "An output is marked listonly, so no quantum would make it. Remove listonly.",
+    "F323": "add_cmdline is not 'SEPARATOR'.join(list.LIST.FILE.COLUMN). Write it like that.",
+    "F324": "per_file_cmdline is not list.LIST.FILE:TEMPLATE. Write it like that.",
+    "F325": "The name of a file or list holds a dot, which separates the parts of a reference. Choose another name.",
+    "F326": "An item of depends is no MODULE.file.NAME, MODULE.list.NAME or MODULE.list.NAME.FILE. Mend it.",
+    "F327": "A dataset has both a query and depends, of which only one counts. Remove the other.",
+    "F328": "query_table is not the table of the query's filetype, and has no effect. Remove it.",
+    "F330": "A member of a list is not marked listonly, so each quantum looks for one such file of its own. Add"
+    " listonly = True, unless that is meant: then name it in used.",
+    "F331": "A program uses and makes files but has no ancestry, so provenance will not say what was made from what."
+    " Add ancestry.",
+    "F332": "A program is called without any argument. Add <cmdline>.",
+    "F333": "A program is given by its path, which need not be the same on all machines. Name it alone, and set the"
+    " PATH of jobs in <job_environment>.",
+    "F334": "Nothing refers to a file section: no program, list, loop, pattern or other module. Use or remove it.",
+    "F335": "A key stands in <file> or <list> itself, where it belongs to no file or list. Put it into one of the"
+    " sections.",
+}
