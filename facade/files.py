@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from facade.wcl.scope import Scalar
+from facade.wcl.template import Scalar
 
 COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
 MAX_NAME = 255  # bytes; the limit of every file system an archive is likely to lie on

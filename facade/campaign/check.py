@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 
 from facade.campaign.faults import Faults, reference, shown
 from facade.campaign.model import Campaign, Depends, Module
-from facade.wcl.scope import BadReference, MissingVariable, Scope, Slot, Template
+from facade.wcl.scope import Scope
+from facade.wcl.template import BadReference, MissingVariable, Slot, Template
 from facade.wcl.tree import Section, Value, did_you_mean
 
 PLANNED = frozenset({"wrapnum", "patchname", "compression"})

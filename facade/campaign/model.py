@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from facade.errors import Fault
 from facade.files import FileType
-from facade.wcl.scope import Scalar, Scope
+from facade.wcl.scope import Scope
+from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
 

@@ -27,7 +27,7 @@ from facade.plan.model import (
     from_text,
 )
 from facade.plan.quanta import ModulePlanner
-from facade.wcl.scope import BadReference, MissingVariable
+from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Section
 
 __all__ = [

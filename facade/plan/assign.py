@@ -11,7 +11,7 @@ from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
 from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use
 from facade.plan.templates import Compiled, Naming
 from facade.provenance import derive
-from facade.wcl.scope import BadReference, Scalar, plain
+from facade.wcl.template import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
 SEPARATORS = {"textsp": " ", "textcsv": ", ", "texttab": "\t"}
@@ -121,7 +121,7 @@ class Assigner:
         path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
         rename = naming.rename.format(values) if naming.rename else ""
         if rename and (reason := name_fault(rename)):
-            raise BadReference(f"rename_file of {section} {reason}: '{rename}'")
+            raise BadReference(f"rename_file of {section} {reason}: '{rename}'", code="F507")
         draft.inputs[Use(section, index, path, rename)] = None
         draft.assign(section, index)
         return join(path, self.bench.files[index].name)
@@ -130,7 +130,7 @@ class Assigner:
         """Return a directory in its plainest spelling; raises BadReference if it leaves its root."""
         path = clean_path(text)
         if path is None:
-            raise BadReference(f"{what} leaves {where}: '{text}'")
+            raise BadReference(f"{what} leaves {where}: '{text}'", code="F506")
         return path
 
     def assign_list(self, draft: Draft, spec: ListSpec) -> None:
@@ -245,7 +245,7 @@ class Assigner:
         name = naming.name.format(draft.values)
         archive_path = naming.archive_path.format(draft.values)
         if reason := name_fault(name):
-            raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'")
+            raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'", code="F505")
         if name in self.bench.by_name:
             self.second_writer(draft, spec, name, self.bench.made_by.get(self.bench.by_name[name]))
         if name in self.bench.awaited:
@@ -340,7 +340,8 @@ def _cell(spec: ListSpec, text: str) -> str:
     if spec.format == "textcsv":
         return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
     if text == "" or SEPARATORS[spec.format] in text:
-        raise BadReference(f"'{text}' would not be one word in list '{spec.name}': write 'format = textcsv'")
+        message = f"'{text}' would not be one word in list '{spec.name}': write 'format = textcsv'"
+        raise BadReference(message, code="F508")
     return text
 
 

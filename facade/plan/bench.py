@@ -11,7 +11,7 @@ from facade.campaign.faults import in_order
 from facade.errors import Fault
 from facade.plan.datasets import Dataset, Inputs, Row, Source, metadata
 from facade.plan.model import PlannedFile, PlannedList, Quantum, Use
-from facade.wcl.scope import Scalar
+from facade.wcl.template import Scalar
 from facade.wcl.tree import Section, Value
 
 

@@ -13,7 +13,8 @@ from facade.campaign import ExecSpec, Module, Ref, joined
 from facade.campaign.module import POSITIONAL
 from facade.errors import Fault
 from facade.plan.bench import ListLine
-from facade.wcl.scope import BadReference, MissingVariable, Scalar, Scope, Slot, Template, plain
+from facade.wcl.scope import Scope
+from facade.wcl.template import BadReference, MissingVariable, Part, Scalar, Slot, Template, plain
 from facade.wcl.tree import Document, Value
 
 FLAG = "_flag"
@@ -56,7 +57,7 @@ class Command:
             ref, wanted = self.joined.ref, self.joined.column
             column = [line.get(ref.member, wanted) for line in lines[ref.name]]
             if None in column:
-                raise BadReference(f"add_cmdline: a line of list '{ref.name}' has no column '{wanted}'")
+                raise BadReference(f"add_cmdline: a line of list '{ref.name}' has no column '{wanted}'", code="F509")
             argv[-1] += self.joined.separator.join(dict.fromkeys(plain(value) for value in column))
         if self.per_file is not None:
             member = self.per_file.ref.member
@@ -120,16 +121,16 @@ def _per_file(module: Module, scope: Scope, document: Document, faults: list[Fau
     ref = Ref("list", spec.name, parts[2] if len(parts) > 2 else members[0] if len(members) == 1 else "")
     try:
         template = scope.compile(text.strip())
-        columns: list[str | Slot] = []
+        columns: list[Part] = []
         for part in template.parts:
-            columns += _split_columns(part) if isinstance(part, str) else [part]
+            columns += _split_columns(part) if type(part) is str else [part]
         return PerFile(ref, Template(tuple(columns)).words())
     except (MissingVariable, BadReference) as error:
         faults.append(document.fault(f"per_file_cmdline: {error}", error.at or value))
         return None
 
 
-def _split_columns(text: str) -> list[str | Slot]:
+def _split_columns(text: str) -> list[Part]:
     """Turn ``visit=$(visit)`` into text and a slot for the line's column."""
     pieces = _COLUMN.split(text)
     return [Slot(piece.lower()) if index % 2 else piece for index, piece in enumerate(pieces) if piece or index % 2]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facade.files import natural_key
-from facade.wcl.scope import Scalar
+from facade.wcl.template import Scalar
 
 Row = Mapping[str, Scalar]
 Key = tuple[str, ...]

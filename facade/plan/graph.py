@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from facade.plan.model import Job, PlannedFile, Quantum
-from facade.wcl.scope import Scalar
+from facade.wcl.template import Scalar
 
 JobKey = tuple[int, tuple[tuple[str, str], ...]]
 

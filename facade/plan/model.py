@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from facade.errors import InputError
-from facade.wcl.scope import Scalar, bind_attempt
+from facade.wcl.template import Scalar, bind_attempt
 
 FORMAT = 1
 

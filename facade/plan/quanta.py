@@ -7,7 +7,6 @@ Modules are planned in the order in which they run. What a module makes becomes 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 
 from facade.campaign import Depends, FileSpec, ListSpec, Module
@@ -17,12 +16,8 @@ from facade.plan.bench import Draft, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, agreed, metadata
 from facade.plan.model import Quantum
 from facade.plan.templates import Compiler
-from facade.wcl.scope import BadReference, MissingVariable, Scalar
+from facade.wcl.template import BadReference, MissingVariable, Scalar, plain
 from facade.wcl.tree import Value
-
-MAX_RANGE = 1_000_000
-_ITEM = re.compile(r"""(?:'[^']*'|"[^"]*"|[^,])+""")
-_RANGE = re.compile(r"([+-]?[0-9]{1,15}):([+-]?[0-9]{1,15})$")
 
 
 class ModulePlanner:
@@ -160,7 +155,7 @@ class ModulePlanner:
             value = scope.lookup(key)
             place = value if isinstance(value, Value) else at
             try:
-                found = listed(scope.resolve(str(value))) if value is not None else ()
+                found = scope.items(value) if isinstance(value, Value) else () if value is None else (plain(value),)
             except (MissingVariable, BadReference) as error:
                 self.bench.fault(f"loop key '{key}' of module '{self.module.name}': {error}", error.at or place)
                 continue
@@ -229,27 +224,6 @@ class ModulePlanner:
         for name, data in self.datasets.items():
             if name.startswith("list."):
                 self.bench.published[f"{self.module.name}.{name}"] = data
-
-
-def listed(text: str) -> tuple[str, ...]:
-    """Read a list as the values of a campaign spell it: ``1, 3, 5:7`` or ``(1:4)``; quotes keep an item whole.
-
-    >>> listed("1, 3, 5:7"), listed("(1:3)"), listed("1:3"), listed("'8,6', a")
-    (('1', '3', '5', '6', '7'), ('1', '2', '3'), ('1:3',), ('8,6', 'a'))
-    """
-    inner = text.strip()
-    bracketed = inner.startswith("(") and inner.endswith(")")
-    items = _ITEM.findall(inner[1:-1] if bracketed else inner)
-    result: list[str] = []
-    for item in (one.strip() for one in items):
-        span = _RANGE.match(item) if bracketed or len(items) > 1 else None
-        if span and int(span[2]) - int(span[1]) > MAX_RANGE:
-            raise BadReference(f"the range {item} has more than {MAX_RANGE} values")
-        if span:
-            result += [str(number) for number in range(int(span[1]), int(span[2]) + 1)]
-        elif item:
-            result.append(item[1:-1] if item[0] in "'\"" and item[-1] == item[0] and len(item) > 1 else item)
-    return tuple(dict.fromkeys(result))
 
 
 def _member(line: Line, nick: str) -> Line:

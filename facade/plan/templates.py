@@ -9,7 +9,7 @@ from facade.campaign import Campaign, Dataset, FileSpec, ListSpec, Module
 from facade.campaign.faults import reference
 from facade.errors import Fault
 from facade.plan.command import Command, compile_command
-from facade.wcl.scope import BadReference, MissingVariable, Scalar, Slot, Template
+from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot, Template
 from facade.wcl.tree import Section, Value, did_you_mean
 
 NOWHERE = Template(())

@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping
 from errno import ENOENT
 from pathlib import Path
 
-from facade.errors import InputError
-from facade.wcl.scope import BadReference, MissingVariable, Scope, Slot, Template, bind_attempt
-from facade.wcl.syntax import dumps, parse
+from facade.errors import InputError, Location
+from facade.wcl.lists import listed
+from facade.wcl.scope import Functions, Scope
+from facade.wcl.syntax import parse
+from facade.wcl.template import BadReference, MissingVariable, Slot, Template, bind_attempt
 from facade.wcl.tree import Document, Section, Value, did_you_mean
+from facade.wcl.writing import dumps
 
 __all__ = [
     "BadReference",
@@ -27,6 +30,7 @@ __all__ = [
     "bind_attempt",
     "did_you_mean",
     "dumps",
+    "listed",
     "load",
     "loads",
 ]
@@ -52,8 +56,17 @@ class FileReader:
         return _plainest(found), found.read_text(encoding="utf-8")
 
 
-def load(path: Path | str, *, include_path: Iterable[Path] = (), environ: Mapping[str, str] | None = None) -> Document:
-    """Read a WCL file and everything it includes.
+def load(
+    path: Path | str,
+    *,
+    include_path: Iterable[Path] = (),
+    environ: Mapping[str, str] | None = None,
+    functions: Functions | None = None,
+    base: Document | None = None,
+) -> Document:
+    """Read a WCL file and everything it includes; *base* is a weaker layer, over which it is laid.
+
+    *functions* finds what ``<<inclfunc>>`` and ``$FUNC{}`` call; without it they are faults.
 
     Raises:
         InputError: the file cannot be read.
@@ -61,17 +74,25 @@ def load(path: Path | str, *, include_path: Iterable[Path] = (), environ: Mappin
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        text = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", remedy="give the path of a WCL file") from None
-    return parse(text, str(path), FileReader(include_path, environ))
+    return parse(_decoded(text, path), str(path), FileReader(include_path, environ), functions, base)
 
 
 def loads(text: str, name: str = "<text>") -> Document:
     """Parse WCL text that includes nothing; *name* is what locations call it. Raises CampaignError."""
     return parse(text, name)
+
+
+def _decoded(text: bytes, path: Path) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = text[: error.start].decode("utf-8")
+        place = Location(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+        message = f"not UTF-8 text (byte {text[error.start]:#04x})"
+        raise InputError(message, location=place, remedy="save the file as UTF-8") from None
 
 
 def _plainest(path: Path) -> str:

@@ -1,9 +1,8 @@
 """Variables: the search order of ``${name}`` and its replacement (desdm.md §1.3, §1.4).
 
-Replacement happens in two steps, because a planner fills the same pattern a hundred thousand times: `Scope.compile`
-resolves whatever the configuration says, once, and leaves a `Slot` for every *late* name (loop values, columns);
-`Template.format` then only joins strings. A value that fills a slot is data: it is never looked into again, so patch
-``8,6`` stays one value.
+`Scope.compile` resolves whatever the configuration says, once, and leaves a `Slot` for every *late* name (loop values,
+columns); `Template.format` then only joins strings. `Scope.expand` does the same for texts in which a variable with
+several values stands for several texts.
 
 ``${attnum}`` is special: the number is allocated by the registry at submission, after planning. Where the scope does
 not know it, the reference itself stays in the text, and `bind_attempt` puts the number in.
@@ -11,14 +10,28 @@ not know it, the reference itself stays in the text, and `bind_attempt` puts the
 
 from __future__ import annotations
 
+import itertools
 import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from facade.wcl.lists import is_list, listed
+from facade.wcl.template import (
+    BadReference,
+    Call,
+    Header,
+    MissingVariable,
+    Part,
+    Quoted,
+    Scalar,
+    Slot,
+    Template,
+    joined,
+    padded,
+    plain,
+)
 from facade.wcl.tree import Section, Value
 
-Scalar = str | int | float | bool | None
 CLASSES = ("file", "list", "exec", "job", "module", "block", "archive", "site")
 """Section classes in the order in which a scoped look-up asks them."""
 
@@ -26,7 +39,9 @@ UNBOUND = frozenset({"attnum"})
 _REFERENCE = re.compile(r"\$(opt|head|func|fmt)?\{", re.IGNORECASE)
 _BRACE = re.compile(r"\}|\$(?:opt|head|func|fmt)?\{", re.IGNORECASE)
 _ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]+))?\}")
-_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,1000}\s*$")
+
+Functions = Callable[[str], Callable[..., object]]
+"""name -> function; raises LookupError, with words for the operator, if there is none or it is not permitted."""
 
 MAX_DEPTH = 100
 """How deep variables may refer to one another, as in the original (desdm.md §1.4)."""
@@ -35,121 +50,20 @@ MAX_REFERENCES = 10_000
 MAX_WIDTH = 255
 
 
-class MissingVariable(KeyError):
-    """A ``${name}`` that no scope knows; ``at`` is the place of the reference if another variable holds it."""
-
-    def __init__(self, name: str, near: Sequence[str] = (), at: Value | None = None) -> None:
-        super().__init__(name)
-        self.name, self.near, self.at = name, tuple(near), at
-
-    def __str__(self) -> str:
-        return f"undefined variable '{self.name}'"
-
-
-class BadReference(ValueError):
-    """A reference that can never be replaced: unclosed, circular, not a number where one is padded."""
-
-    at: Value | None = None
-    """The place of the reference, if another variable holds it."""
-
-
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A late name, to be filled by data; ``pad`` is the width of zero-padding, 0 for none.
+class Expansion:
+    """A text whose variables may have several values: a template, and the values of each, in the order of the text.
 
-    An ``optional`` slot (``$opt{name}``) is empty where the data have no such value.
+    A variable that occurs twice moves together. Combinations come with the first variable slowest.
     """
 
-    name: str
-    pad: int = 0
-    optional: bool = False
+    template: Template
+    choices: Mapping[str, tuple[str, ...]]
 
-    def format(self, values: Mapping[str, Scalar]) -> str:
-        """Return the value of this slot as text; raises MissingVariable or BadReference."""
-        value = values.get(self.name)
-        if value is None:
-            if self.optional:
-                return ""
-            if self.name in values:
-                raise BadReference(f"'{self.name}' has no value here (it is null)")
-            raise MissingVariable(self.name, tuple(values))
-        return padded(value, self.pad, self.name) if self.pad else plain(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """Text with holes. ``parts`` alternates literal text and slots as they came."""
-
-    parts: tuple[str | Slot, ...]
-
-    @property
-    def literal(self) -> str | None:
-        """The text, if nothing is left to fill."""
-        texts = [part for part in self.parts if isinstance(part, str)]
-        return "".join(texts) if len(texts) == len(self.parts) else None
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """Names of the slots, each once, in order."""
-        return tuple(dict.fromkeys(p.name for p in self.parts if isinstance(p, Slot)))
-
-    def format(self, values: Mapping[str, Scalar]) -> str:
-        """Fill the slots from *values*; raises MissingVariable or BadReference."""
-        if len(self.parts) == 1:  # most words of a command line
-            only = self.parts[0]
-            return only if isinstance(only, str) else only.format(values)
-        return "".join([part if isinstance(part, str) else part.format(values) for part in self.parts])
-
-    def words(self) -> tuple[Template, ...]:
-        """Split into words as a shell would; a slot is never split, whatever will fill it.
-
-        Raises:
-            BadReference: a quotation is not closed.
-        """
-        slots = iter([part for part in self.parts if isinstance(part, Slot)])
-        literals = "".join(part for part in self.parts if isinstance(part, str))
-        # each slot stands for itself as one private-use character while the shell's rules are applied
-        mark = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in literals)
-        text = "".join(part if isinstance(part, str) else mark for part in self.parts)
-        try:
-            words = shlex.split(text)
-        except ValueError as error:
-            shown = "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
-            raise BadReference(f"{str(error).lower()} in: {shown}") from None
-        return tuple(_refill(word.split(mark), slots) for word in words)
-
-
-def _refill(pieces: Sequence[str], slots: Iterator[Slot]) -> Template:
-    parts: list[str | Slot] = [pieces[0]] if pieces[0] else []
-    for piece in pieces[1:]:
-        parts.append(next(slots))
-        if piece:
-            parts.append(piece)
-    return Template(tuple(parts))
-
-
-def plain(value: Scalar) -> str:
-    """Return a scalar as file names and command lines show it; None is an error, never the text "None"."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        raise BadReference("the value is null")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def padded(value: Scalar, width: int, name: str) -> str:
-    """Return an integer padded with zeros: ``-5:4`` gives ``-005`` (desdm.md §1.4)."""
-    text = plain(value)
-    if isinstance(value, bool) or not _INTEGER.match(text):
-        raise BadReference(f"'{name}' is to be padded to {width} digits but is {value!r}, not an integer")
-    return f"{int(text):0{width}d}"
-
-
-def bind_attempt(text: str, attnum: int) -> str:
-    """Put the attempt number into every reference that planning left open."""
-    return _ATTNUM.sub(lambda found: f"{attnum:0{int(found[1] or 0)}d}", text)
+    def combinations(self) -> Iterator[dict[str, str]]:
+        """Yield one value for each variable, for every combination: one empty one if there are no variables."""
+        for chosen in itertools.product(*self.choices.values()):
+            yield dict(zip(self.choices, chosen, strict=True))
 
 
 @dataclass(slots=True)
@@ -163,19 +77,29 @@ class Scope:
     late: frozenset[str] = frozenset()
     dotted: Callable[[str], Template | None] | None = None
     """Look-up of ``file.x.fullname`` and its kin, which depend on the quantum."""
+    functions: Functions | None = None
 
     def lookup(self, name: str) -> Value | Scalar:
-        """Return the raw value of *name*, or None. A dotted name is an exact path from the top."""
+        """Return the raw value of *name*, or None. A dotted name is an exact path from the top.
+
+        Every member of a class knows its own name: in module x ``modulename`` is ``x``, everywhere
+        ``module.x.modulename`` is (desdm.md §1.3).
+        """
         if name in self.current:
             return self.current[name]
         if "." in name:
             found = self.root.path(name)
-            return found if isinstance(found, Value) else None
+            if isinstance(found, Value):
+                return found
+            group, _, rest = name.partition(".")
+            member, _, last = rest.rpartition(".")
+            named = last == f"{group}name" and isinstance(self.root.path(f"{group}.{member}"), Section)
+            return member if named else None
         for section in self._sections():
             value = section.value(name)
             if value is not None:
                 return value
-        return None
+        return self.members.get(name.removesuffix("name")) if name.endswith("name") else None
 
     def _sections(self) -> list[Section]:
         # precedence: definition being expanded > file > list > exec > job > module > block > archive > site > global
@@ -191,86 +115,154 @@ class Scope:
 
     def known(self) -> list[str]:
         """Return every undotted name that a look-up would find, each once, for "did you mean"."""
-        names = [*self.current, *sorted(self.late)]
+        names = [*self.current, *sorted(self.late), *(f"{kind}name" for kind, name in self.members.items() if name)]
         for section in self._sections():
             names += [key for key, _ in section.values()]
         return list(dict.fromkeys(names))
 
-    def compile(self, text: str) -> Template:
-        """Replace what is known and leave a slot for what is late.
+    def compile(self, text: str | Value) -> Template:
+        """Replace what is known and leave a slot for what is late; a quoted value stays one scalar.
 
         Raises:
             MissingVariable: a name that nothing supplies.
             BadReference: an unclosed or circular reference, a padded value that is no integer.
         """
-        return _Compiler(self).compile(text, ())
+        return _Compiler(self).whole(text)
 
-    def resolve(self, text: str) -> str:
+    def resolve(self, text: str | Value) -> str:
         """Replace every reference; late names are not allowed. Raises as `compile`."""
         literal = self.compile(text).literal
         if literal is None:
-            raise BadReference(f"'{text}' depends on values that are not known yet")
+            raise BadReference(f"'{text}' depends on values that are not known yet", code="F111")
         return literal
+
+    def expand(self, text: str | Value) -> Expansion:
+        """Replace as `compile` does, but let a variable that is a list stand for each of its items.
+
+        Raises:
+            MissingVariable, BadReference: as `compile`; a list is malformed.
+        """
+        compiler = _Compiler(self, choices={})
+        template = compiler.whole(text)
+        order = [name for name in template.slots if name in (compiler.choices or {})]
+        return Expansion(template, {name: (compiler.choices or {})[name] for name in order})
+
+    def items(self, value: Value) -> tuple[str, ...]:
+        """Return the items of a list, references replaced first; a quoted value is one. Raises as `expand`."""
+        text = self.resolve(value)
+        return (text,) if value.quoted else listed(text)
 
 
 class _Compiler:
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.references = scope, 0
+    """One compilation. With *choices*, variables that are lists become slots, and their items are noted there."""
+
+    def __init__(self, scope: Scope, choices: dict[str, tuple[str, ...]] | None = None) -> None:
+        self.scope, self.references, self.choices = scope, 0, choices
+
+    def whole(self, text: str | Value) -> Template:
+        """Compile a whole text."""
+        if isinstance(text, str):
+            return self.compile(text, ())
+        template = self.compile(text.text, ())
+        return _one_scalar(template) if text.quoted else template
 
     def compile(self, text: str, active: tuple[str, ...], nested: int = 0) -> Template:
         """Compile *text*, met while the variables *active* are being replaced, *nested* braces deep."""
         if len(active) + nested > MAX_DEPTH:
             chain = " -> ".join([*active[:3], "…", *active[-1:]]) if active else f"{text[:20]}…"
-            raise BadReference(f"references go more than {MAX_DEPTH} deep: {chain}")
-        parts: list[str | Slot] = []
+            raise BadReference(f"references go more than {MAX_DEPTH} deep: {chain}", code="F104")
+        parts: list[Part] = []
         position = 0
         while found := _REFERENCE.search(text, position):
             self.references += 1
             if self.references > MAX_REFERENCES:
-                raise BadReference(f"more than {MAX_REFERENCES} references are needed to replace one text")
+                raise BadReference(f"more than {MAX_REFERENCES} references are needed to replace one text", code="F104")
             parts.append(text[position : found.start()])
             end = _closing(text, found.start(), found.end())
-            inner = self.compile(text[found.end() : end], active, nested + 1).literal
-            if inner is None:
-                raise BadReference(f"'{text[found.start() : end + 1]}': a name cannot depend on a loop value")
-            parts += self.reference((found[1] or "").lower(), inner, active).parts
+            inner = self.compile(text[found.end() : end], active, nested + 1)
+            marker, written = (found[1] or "").lower(), text[found.start() : end + 1]
+            if marker == "func":
+                parts.append(self.call(inner, written))
+            elif marker == "head":
+                parts.append(_header(inner, written))
+            else:
+                parts += self.reference(marker, inner, written, active).parts
             position = end + 1
         parts.append(text[position:])
-        return Template(_joined(parts))
+        return Template(joined(parts))
 
-    def reference(self, marker: str, inner: str, active: tuple[str, ...]) -> Template:
-        """Return what stands for the reference ``${inner}`` or ``$opt{inner}``."""
-        if marker not in ("", "opt"):
-            raise BadReference(f"${marker.upper()}{{…}} is not supported here")
+    def reference(self, marker: str, written_name: Template, written: str, active: tuple[str, ...]) -> Template:
+        """Return what stands for the reference ``${name}`` or ``$opt{name}``."""
+        if marker == "fmt":
+            raise BadReference(
+                f"'{written}': $FMT{{…}} is a column of a list; it stands in 'columns' only", code="F109"
+            )
+        inner = written_name.literal
+        if inner is None:
+            raise BadReference(f"'{written}': a name cannot depend on a loop value", code="F108")
         name, colon, width = inner.lower().partition(":")
         if not name.strip():
-            raise BadReference(f"'${{{inner}}}' names no variable")
+            raise BadReference(f"'{written}' names no variable", code="F105")
         if colon and not (width.isascii() and width.isdecimal() and len(width) < 9 and int(width) <= MAX_WIDTH):
-            raise BadReference(f"'${{{inner}}}': the width after ':' must be a whole number up to {MAX_WIDTH}")
+            message = f"'{written}': the width after ':' must be a whole number up to {MAX_WIDTH}"
+            raise BadReference(message, code="F105")
         pad = int(width or 0)
         if name in active:
             chain = [*active[active.index(name) :], name]
-            raise BadReference(f"variables refer to each other in a circle: {' -> '.join(chain)}")
+            raise BadReference(f"variables refer to each other in a circle: {' -> '.join(chain)}", code="F103")
         if name in self.scope.late:
             return Template((Slot(name, pad, marker == "opt"),))
         if self.scope.dotted is not None and (found := self.scope.dotted(name)) is not None:
             if marker == "opt":
-                found = Template(tuple(p if isinstance(p, str) else replace(p, optional=True) for p in found.parts))
+                optional = [replace(p, optional=True) if isinstance(p, Slot) else p for p in found.parts]
+                found = Template(tuple(optional))
             return self.pad(found, pad, name)
+        return self.known(name, pad, marker == "opt", active)
+
+    def known(self, name: str, pad: int, optional: bool, active: tuple[str, ...]) -> Template:
+        """Return what the configuration puts in the place of *name*."""
         value = self.scope.lookup(name)
         if value is None:
             if name in UNBOUND:
                 return Template((f"${{{name}:{pad}}}" if pad else f"${{{name}}}",))
-            if marker == "opt":
+            if optional:
                 return Template(())
             raise MissingVariable(name, self.scope.known())
         if not isinstance(value, Value):
-            return Template((padded(value, pad, name) if pad else plain(value),))
+            return Template((Quoted(padded(value, pad, name) if pad else plain(value)),))
         try:
-            return self.pad(self.compile(value.text, (*active, name)), pad, name)
+            if self.choices is not None and not value.quoted and is_list(value.text):
+                return self.choice(name, pad, value, active)
+            template = self.compile(value.text, (*active, name))
+            return self.pad(_one_scalar(template) if value.quoted else template, pad, name)
         except (MissingVariable, BadReference) as error:
             error.at = error.at or value
             raise
+
+    def choice(self, name: str, pad: int, value: Value, active: tuple[str, ...]) -> Template:
+        """Return a slot for a variable that is a list, and note its items."""
+        assert self.choices is not None
+        if name not in self.choices:
+            choices, self.choices = self.choices, None
+            text = self.compile(value.text, (*active, name)).literal
+            self.choices = choices
+            if text is None:
+                raise BadReference(f"the list '{name}' depends on values that are not known yet", code="F111")
+            self.choices[name] = listed(text)
+        return Template((Slot(name, pad),))
+
+    def call(self, inner: Template, written: str) -> Part:
+        """Return ``$FUNC{name,a,b}``: its result if all arguments are known, else the call to come."""
+        name, *arguments = _arguments(inner)
+        called = name.literal
+        if not called or self.scope.functions is None:
+            raise BadReference(f"'{written}': no function can be called here", code="F112")
+        try:
+            function = self.scope.functions(called)
+        except LookupError as error:
+            raise BadReference(f"'{written}': {error.args[0]}", code="F112") from None
+        call = Call(called, function, tuple(arguments))
+        return call if any(argument.literal is None for argument in arguments) else Quoted(call.format({}))
 
     def pad(self, template: Template, pad: int, name: str) -> Template:
         """Pad what a variable was replaced by; a slot is padded when it is filled."""
@@ -282,7 +274,45 @@ class _Compiler:
             return Template((padded(template.literal, pad, name),))
         if len(template.parts) == 1 and isinstance(template.parts[0], Slot):
             return Template((replace(template.parts[0], pad=pad),))
-        raise BadReference(f"'{name}' is to be padded but is made of several parts")
+        raise BadReference(f"'{name}' is to be padded but is made of several parts", code="F107")
+
+
+def _one_scalar(template: Template) -> Template:
+    """Return the template of a quoted value: all of its text is one scalar."""
+    if template.literal is not None and not _ATTNUM.search(template.literal):
+        return Template((Quoted(template.literal),))
+    return Template(tuple(Quoted(part) if isinstance(part, str) else part for part in template.parts))
+
+
+def _arguments(template: Template) -> list[Template]:
+    """Split at commas as written; commas in data stay where they are."""
+    arguments: list[list[Part]] = [[]]
+    for part in template.parts:
+        if type(part) is not str:
+            arguments[-1].append(part)
+            continue
+        first, *others = part.split(",")
+        arguments[-1].append(first)
+        arguments += [[other] for other in others]
+    return [_stripped(argument) for argument in arguments]
+
+
+def _stripped(parts: list[Part]) -> Template:
+    """Return the template without blanks at its ends, unless they were quoted."""
+    if parts and type(parts[0]) is str:
+        parts[0] = parts[0].lstrip()
+    if parts and type(parts[-1]) is str:
+        parts[-1] = parts[-1].rstrip()
+    return Template(joined(parts))
+
+
+def _header(inner: Template, written: str) -> Header:
+    """Return ``$HEAD{file,KEY,…}``."""
+    file, *keys = _arguments(inner)
+    names = tuple(key.literal or "" for key in keys)
+    if not file.parts or not names or not all(names):
+        raise BadReference(f"'{written}' must read $HEAD{{file,KEY}} or $HEAD{{file,KEY,KEY}}", code="F105")
+    return Header(file, names)
 
 
 def _closing(text: str, marker: int, start: int) -> int:
@@ -292,19 +322,8 @@ def _closing(text: str, marker: int, start: int) -> int:
         depth += -1 if found[0] == "}" else 1
         if not depth:
             return found.start()
-    raise BadReference(f"'{_shortened(text[marker:])}': the brace is not closed")
+    raise BadReference(f"'{_shortened(text[marker:])}': the brace is not closed", code="F102")
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def _joined(parts: Sequence[str | Slot]) -> tuple[str | Slot, ...]:
-    """Merge neighbouring literals and drop empty ones."""
-    result: list[str | Slot] = []
-    for part in parts:
-        if isinstance(part, str) and result and isinstance(result[-1], str):
-            result[-1] += part
-        elif part != "":
-            result.append(part)
-    return tuple(result)

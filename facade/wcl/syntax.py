@@ -1,18 +1,20 @@
-"""WCL text <-> located tree (desdm.md §1.1, §1.2).
+"""WCL text -> located tree (desdm.md §1.1, §1.2).
 
-Line rules, in the order they apply: join continued lines (a trailing backslash, nothing inserted), cut at ``#``, then
-one of include, section header, section close, ``key = value``, ``key value``. Keys and names are lower-cased, except
-below ``cmdline`` and ``replace``. Reading a file is the caller's business: includes are asked for through `Reader`.
+A logical line (`facade.wcl.lines`) is one of include, section header, section close, ``key = value``, ``key value``.
+Keys and names are lower-cased, except below ``cmdline`` and ``replace``. Reading a file is the caller's business:
+includes are asked for through `Reader`, functions through `Functions`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from facade.errors import CampaignError, Fault, Location
-from facade.wcl.scope import BadReference, MissingVariable, Scope
+from facade.wcl.lines import NEWLINE, Line, logical_lines
+from facade.wcl.scope import Functions, Scope
+from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Document, Section, Value
 
 Reader = Callable[[str, str], tuple[str, str]]
@@ -24,36 +26,13 @@ MAX_INCLUDES = 1000
 MAX_SECTION_DEPTH = 64
 
 _INCLUDE = re.compile(r"<<\s*include\s+(.+?)\s*>>", re.IGNORECASE)
-_INCLFUNC = re.compile(r"<<\s*inclfunc\b", re.IGNORECASE)
+_INCLFUNC = re.compile(r"<<\s*inclfunc\s+([\w.]+)\s*\(([^()]*)\)\s*>>", re.IGNORECASE)
 _CLOSE = re.compile(r"</\s*([^\s<>]+)\s*>$")
 _OPEN = re.compile(r"<([^\s<>/][^\s<>]*)(?:\s+([^\s<>]+))?>$")
 _EQUALS = re.compile(r"(\S+)\s*=\s*(\S.*)$")
 _EMPTY = re.compile(r"(\S+?)\s*=$")
 _BLANK = re.compile(r"(?!=\s)(\S+)\s+([^\s=].*)$")
-_NEWLINE = re.compile(r"\r\n|\r|\n")
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A logical line: text without comment, and for each physical line it came from (offset in the text, place)."""
-
-    text: str
-    pieces: tuple[tuple[int, Location], ...]
-
-    def at(self, offset: int = 0) -> Location:
-        """Return the place of the character at *offset*."""
-        start, place = next(piece for piece in reversed(self.pieces) if piece[0] <= offset)
-        return Location(place.file, place.line, place.column + offset - start)
-
-    def value(self, start: int, end: int, key: int) -> Value:
-        """Return the text from *start* to *end* as a value whose key stands at offset *key*."""
-        breaks = tuple((offset - start, place) for offset, place in self.pieces if start < offset < end)
-        return Value(self.text[start:end], self.at(start), self.at(key), breaks)
-
-    @property
-    def whole(self) -> Value:
-        """The whole line, for faults that mean all of it."""
-        return self.value(0, len(self.text), 0)
+_MEANS_MORE = re.compile(r"""[\s,#:()'"\\]|^$""")
 
 
 @dataclass(slots=True)
@@ -71,109 +50,153 @@ class _Parser:
     faults: list[Fault] = field(default_factory=list)
     includes: int = 0
 
-    def parse(self, text: str, name: str, chain: tuple[str, ...]) -> Section:
-        """Parse one text into a fresh top section, merging includes as they come."""
-        lines = _NEWLINE.split(text.removeprefix("\ufeff"))
+    def parse(self, text: str, name: str, chain: tuple[str, ...], root: Section) -> Section:
+        """Parse one text into *root*, merging includes as they come."""
+        lines = NEWLINE.split(text.removeprefix("\ufeff"))
         self.document.sources[name] = lines
-        return _TextParser(self, name, lines, chain).run()
+        if "\0" in text:
+            number, line = next((n, line) for n, line in enumerate(lines, 1) if "\0" in line)
+            self.fault("F023", "a NUL byte: this is no text", Location(name, number, line.index("\0") + 1))
+        return _TextParser(self, name, lines, chain, root).run()
 
-    def fault(self, message: str, at: Location | Value | Section, remedy: str = "") -> None:
+    def fault(self, code: str, message: str, at: Location | Value | Section, remedy: str = "") -> None:
         """Note a fault and go on, to find the others."""
-        self.faults.append(self.document.fault(message, at, remedy=remedy))
+        self.faults.append(self.document.fault(message, at, code=code, remedy=remedy))
 
-    def warn(self, message: str, at: Location | Value) -> None:
+    def warn(self, code: str, message: str, at: Location | Value, remedy: str = "", severity: str = "warning") -> None:
         """Note something that is read, but perhaps not as it was meant."""
-        self.document.warnings.append(self.document.fault(message, at, severity="warning"))
+        self.document.warnings.append(self.document.fault(message, at, code=code, remedy=remedy, severity=severity))
 
 
 class _TextParser:
     """One text: a stack of open sections and the line rules."""
 
-    def __init__(self, owner: _Parser, name: str, lines: list[str], chain: tuple[str, ...]) -> None:
+    def __init__(self, owner: _Parser, name: str, lines: list[str], chain: tuple[str, ...], root: Section) -> None:
         self.owner, self.name, self.lines, self.chain = owner, name, lines, chain
-        self.root = Section("", Location(name, 1))
+        self.root = root
         self.stack = [_Open(self.root)]
         self.keep_case = 0
 
     def run(self) -> Section:
         """Read all lines and return the top section."""
-        for line in _logical_lines(self.lines, self.name):
+        for line in logical_lines(self.lines, self.name):
             self.line(line)
         for opened in reversed(self.stack[1:]):
             if not opened.sublabel:
-                self.owner.fault(
-                    f"section <{opened.section.name}> is never closed",
-                    opened.section,
-                    f"add </{opened.section.name}> where it ends",
-                )
+                name = opened.section.name
+                message, remedy = f"section <{name}> is never closed", f"add </{name}> where it ends"
+                self.owner.fault("F001", message, opened.section, remedy)
         return self.root
 
-    def line(self, line: _Line) -> None:
+    def line(self, line: Line) -> None:
         """Apply the first line rule that fits."""
         text = line.text
-        if text.startswith("<") or "<<" in text:
+        if line.hidden is not None or line.split_quote is not None or line.escaped is not None:
+            self.tell_of_comment(line)
+        if line.quoted is not None:
+            return self.quoted(line)
+        if text[0] == "<" or "<<" in text:
             if found := _INCLUDE.search(text):
                 return self.include(found, line)
-            if _INCLFUNC.search(text):
-                return self.owner.fault(
-                    "<<inclfunc>> is not read yet", line.whole, "put the values themselves into an included file"
-                )
+            if found := _INCLFUNC.search(text):
+                return self.include_function(found, line)
             if found := _CLOSE.match(text):
                 return self.close(found[1], line)
             if found := _OPEN.match(text):
                 return self.open(found[1], found[2], line)
-            if text.startswith("<"):
+            if text[0] == "<":
                 remedy = "write <name> or <name label> to open a section and </name> to close it, on lines of their own"
-                return self.owner.fault(f"'{text}' neither opens nor closes a section", line.whole, remedy)
+                return self.owner.fault("F002", f"'{text}' neither opens nor closes a section", line.whole, remedy)
         self.key_value(line)
 
-    def key_value(self, line: _Line) -> None:
+    def tell_of_comment(self, line: Line) -> None:
+        """Say what a comment does that its writer may not have meant, or the original would have done otherwise."""
+        if line.hidden is not None:
+            message = "this line belongs to the comment above it, which ends in a backslash"
+            self.owner.warn("F019", message, line.hidden, "take the backslash off the comment")
+        if line.split_quote is not None:
+            remedy = "write \\# for a '#' that is data, or put the whole value in quotes"
+            self.owner.warn("F022", "'#' begins a comment although a quote is open", line.split_quote, remedy)
+        if line.escaped is not None:
+            message = "'\\#' is a '#' that is data; the original system ended the value before the '#'"
+            self.owner.warn("F020", message, line.escaped, severity="note")
+
+    def key_value(self, line: Line) -> None:
         """Read ``key = value`` or ``key value``."""
         found = _EQUALS.match(line.text)
         if not found:
             if empty := _EMPTY.match(line.text):
-                return self.owner.warn(f"'{empty[1]} =' has no value: the line is ignored", line.whole)
+                message, remedy = (
+                    f"'{empty[1]} =' has no value: the line is ignored",
+                    f'write {empty[1]} = "" for nothing',
+                )
+                return self.owner.warn("F009", message, line.whole, remedy)
             found = _BLANK.match(line.text)
         if not found:
-            return self.owner.warn(
-                f"'{line.text}' is neither a section nor 'key = value': the line is ignored", line.whole
-            )
-        key = found[1] if self.keep_case else found[1].lower()
+            message = f"'{line.text}' is neither a section nor 'key = value': the line is ignored"
+            return self.owner.warn("F008", message, line.whole)
+        start, end = found.span(2)
+        self.set(line, found.span(1), line.value(start, end, found.start(1)))
+
+    def quoted(self, line: Line) -> None:
+        """Read a value that stands wholly in quotes; say where the original would have read it otherwise."""
+        value, written = line.quoted_value(), line.text[slice(*line.quoted)] if line.quoted else ""
+        self.set(line, line.key, value)
+        if "#" in value.text:
+            message = "this '#' is data, because the value is quoted; the original system ended the value before it"
+            self.owner.warn("F020", message, value, severity="note")
+        elif not self.keep_case and not _MEANS_MORE.search(value.text):
+            outer = "'" if written[0] == '"' else '"'
+            message = f"the quotes are not part of the value, which is {value.text}; the original system kept them"
+            remedy = f"write {value.text} without quotes, or {outer}{written}{outer} if the quotes are data"
+            self.owner.warn("F021", message, value, remedy)
+
+    def set(self, line: Line, span: tuple[int, int], value: Value) -> None:
+        """Put a value under the key at *span*, unless that is a section."""
+        written = line.text[slice(*span)]
+        key = written if self.keep_case else written.lower()
         here = self.stack[-1].section
-        if (section := here.section(key)) is not None:
+        before = here.value(key)
+        if before is None and (section := here.section(key)) is not None:
             return self.owner.fault(
+                "F007",
                 f"'{key}' is a section, opened at {_near(section.location, self.name)}; it cannot be a value too",
-                line.value(*found.span(1), 0),
+                line.value(*span, span[0]),
                 "rename one of the two",
             )
-        here.set(key, line.value(*found.span(2), found.start(1)))
+        if before is not None and before.key_location.file == self.name:
+            message = f"'{key}' was already set at line {before.key_location.line}: that value never counts"
+            self.owner.warn("F024", message, line.value(*span, span[0]), "remove one of the two")
+        here.set(key, value)
 
-    def open(self, name: str, sublabel: str | None, line: _Line) -> None:
+    def open(self, name: str, sublabel: str | None, line: Line) -> None:
         """Open ``<name>`` or ``<name sublabel>``."""
         self.enter(name if self.keep_case else name.lower(), line, sublabel=False)
         if sublabel is not None:
             self.enter(sublabel if self.keep_case else sublabel.lower(), line, sublabel=True)
 
-    def enter(self, name: str, line: _Line, *, sublabel: bool) -> None:
+    def enter(self, name: str, line: Line, *, sublabel: bool) -> None:
         """Go into section *name* of the innermost open one; one that exists is taken up again."""
         parent = self.stack[-1].section
         if parent.name.lower() == name.lower() and len(self.stack) > 1:
-            self.owner.fault(f"<{name}> directly inside <{name}>", line.whole, f"was </{name}> meant?")
+            self.owner.fault("F005", f"<{name}> directly inside <{name}>", line.whole, f"was </{name}> meant?")
         if len(self.stack) == MAX_SECTION_DEPTH + 1:
-            self.owner.fault(f"sections nest more than {MAX_SECTION_DEPTH} deep", line.whole, "close some of them")
+            self.owner.fault(
+                "F006", f"sections nest more than {MAX_SECTION_DEPTH} deep", line.whole, "close some of them"
+            )
         section = parent.section(name)
         if section is None:
             if (value := parent.value(name)) is not None:
                 where = _near(value.key_location, self.name)
                 message = f"'{name}' has a value, given at {where}; it cannot be a section too"
-                self.owner.fault(message, line.whole, "rename one of the two")
+                self.owner.fault("F007", message, line.whole, "rename one of the two")
             section = Section(name, line.at())
             if len(self.stack) <= MAX_SECTION_DEPTH:
                 parent.set(name, section)
         self.stack.append(_Open(section, sublabel))
         self.keep_case += name.lower() in KEEP_CASE
 
-    def close(self, name: str, line: _Line) -> None:
+    def close(self, name: str, line: Line) -> None:
         """Close the innermost section, which must be called *name*."""
         wanted = name.lower()
         top = self.stack[-1]
@@ -181,11 +204,12 @@ class _TextParser:
             self.leave()  # </module> closes <module foo> as a whole
             top = self.stack[-1]
         if len(self.stack) == 1:
-            return self.owner.fault(f"</{name}> closes nothing: no section is open", line.whole, "remove it")
+            return self.owner.fault("F003", f"</{name}> closes nothing: no section is open", line.whole, "remove it")
         if top.section.name.lower() != wanted:
             opened = top.section
             is_open = any(o.section.name.lower() == wanted for o in self.stack[1:])
             self.owner.fault(
+                "F004",
                 f"</{name}> does not close <{opened.name}>, opened at line {opened.location.line}",
                 line.whole,
                 f"close <{opened.name}> first" if is_open else f"was </{opened.name}> meant?",
@@ -200,51 +224,99 @@ class _TextParser:
         """Go out of the innermost section."""
         self.keep_case -= self.stack.pop().section.name.lower() in KEEP_CASE
 
-    def include(self, found: re.Match[str], line: _Line) -> None:
+    def include(self, found: re.Match[str], line: Line) -> None:
         """Merge another text at top level, here and now: what follows wins over it, it wins over what came before."""
         owner, value = self.owner, line.value(*found.span(1), found.start(1))
         try:
-            path = Scope(self.root).resolve(found[1])
+            path = self.scope().resolve(found[1])
         except MissingVariable as missing:
             remedy = "an include knows what was defined above it in the same file, and nothing else"
-            return owner.fault(f"undefined variable '{missing.name}' in the path of an include", value, remedy)
+            return owner.fault("F013", f"undefined variable '{missing.name}' in the path of an include", value, remedy)
         except BadReference as error:
-            return owner.fault(str(error), value)
+            return owner.fault(error.code, str(error), value)
         if owner.reader is None:
-            return owner.fault("this text may not include others", value)
+            return owner.fault("F014", "this text may not include others", value)
         try:
             name, text = owner.reader(path, self.name)
         except (OSError, ValueError) as error:
             reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", "")
-            return owner.fault(
-                f"cannot read the included file '{path}': {reason or error}",
-                value,
-                "an include is looked for beside the including file, then in the working directory, then on the"
-                " include path",
-            )
+            where = "beside the including file, then in the working directory, then on the include path"
+            message, remedy = f"cannot read the included file '{path}': {reason or error}", f"it is looked for {where}"
+            return owner.fault("F010", message, value, remedy)
         owner.includes += 1
         if name in self.chain:
-            return owner.fault(f"include goes in a circle: {' -> '.join([*self.chain, name])}", value)
+            return owner.fault("F011", f"include goes in a circle: {' -> '.join([*self.chain, name])}", value)
         if len(self.chain) >= MAX_INCLUDE_DEPTH or owner.includes > MAX_INCLUDES:
-            return owner.fault(
-                f"more than {MAX_INCLUDES} includes, or more than {MAX_INCLUDE_DEPTH} in one another: "
-                f"{' -> '.join([*self.chain[:3], '…', name])}",
-                value,
-            )
-        if len(self.stack) > 1:
-            owner.warn(f"an include inside <{self.stack[-1].section.name}> is merged at top level all the same", value)
-        if found.span() != (0, len(line.text)):
-            owner.warn("only the include of this line is read, not what stands beside it", line.whole)
+            limits = f"more than {MAX_INCLUDES} includes, or more than {MAX_INCLUDE_DEPTH} in one another"
+            return owner.fault("F012", f"{limits}: {' -> '.join([*self.chain[:3], '…', name])}", value)
+        self.tell_of_place(found, line, value)
         owner.document.included_from.setdefault(name, value.location)
-        for key, clash in self.root.merge(owner.parse(text, name, (*self.chain, name))):
-            what = "value" if isinstance(clash, Value) else "section"
+        self.merge(
+            owner.parse(text, name, (*self.chain, name), Section("", Location(name, 1))), "this file was included"
+        )
+
+    def include_function(self, found: re.Match[str], line: Line) -> None:
+        """Merge what a registered function returns for the values of some keys (desdm.md §1.1)."""
+        owner, value = self.owner, line.value(*found.span(1), found.start(1))
+        keys = [key.strip().lower() for key in found[2].split(",") if key.strip()]
+        try:
+            function = self.functions(found[1])
+            arguments = {key: self.scope().resolve(f"${{{key}}}") for key in keys}
+        except LookupError as error:
+            if isinstance(error, MissingVariable):
+                remedy = "a function is given what was defined above it in the same file, and nothing else"
+                return owner.fault("F013", f"undefined variable '{error.name}' in <<inclfunc>>", line.whole, remedy)
+            return owner.fault("F017", str(error.args[0]), value)
+        except BadReference as error:
+            return owner.fault(error.code, str(error), line.whole)
+        try:
+            section = _section(function(arguments), value, self.keep_case > 0)
+        except Exception as error:
+            message = f"the function '{found[1]}' failed: {type(error).__name__}: {error}"
+            return owner.fault("F018", message, value)
+        self.tell_of_place(found, line, value)
+        self.merge(section, f"'{found[1]}' was called")
+
+    def scope(self) -> Scope:
+        """Return the scope of what was read of this file so far."""
+        return Scope(self.root, functions=self.owner.document.functions)
+
+    def functions(self, name: str) -> Callable[..., object]:
+        """Return the function called *name*; raises LookupError."""
+        if self.owner.document.functions is None:
+            raise LookupError("this text may not call functions")
+        return self.owner.document.functions(name)
+
+    def tell_of_place(self, found: re.Match[str], line: Line, value: Value) -> None:
+        """Warn of an include that is read otherwise than it looks."""
+        if len(self.stack) > 1:
+            message = f"an include inside <{self.stack[-1].section.name}> is merged at top level all the same"
+            self.owner.warn("F015", message, value)
+        if found.span() != (0, len(line.text)):
+            self.owner.warn("F016", "only the include of this line is read, not what stands beside it", line.whole)
+
+    def merge(self, section: Section, when: str) -> None:
+        """Merge a text or a function's result at top level."""
+        for key, clash in self.root.merge(section):
+            what, other = ("value", "section") if isinstance(clash, Value) else ("section", "value")
             place = clash.key_location if isinstance(clash, Value) else clash.location
-            other = "section" if what == "value" else "value"
-            owner.fault(
-                f"'{key}' is a {what} here but a {other} in what came before this file was included",
-                place,
-                "rename one of the two",
-            )
+            message = f"'{key}' is a {what} here but a {other} in what came before {when}"
+            self.owner.fault("F007", message, place, "rename one of the two")
+
+
+def _section(result: object, at: Value, keep_case: bool, name: str = "") -> Section:
+    """Return what a function gave as a section; every value has the place of the directive."""
+    if not isinstance(result, Mapping):
+        raise TypeError(f"it returned {type(result).__name__}, not a mapping")
+    section = Section(name, at.location)
+    for key, entry in result.items():
+        written = str(key) if keep_case or name in KEEP_CASE else str(key).lower()
+        if isinstance(entry, Mapping):
+            section.set(written, _section(entry, at, keep_case or name in KEEP_CASE, written))
+        elif entry is not None:
+            text = ", ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
+            section.set(written, Value(text, at.location, at.location, quoted=not text))
+    return section
 
 
 def _near(place: Location, name: str) -> str:
@@ -252,41 +324,26 @@ def _near(place: Location, name: str) -> str:
     return f"line {place.line}" if place.file == name else str(place)
 
 
-def _logical_lines(lines: list[str], name: str) -> list[_Line]:
-    """Join continued lines and cut comments: desdm.md §1.1 steps 1 to 3."""
-    result: list[_Line] = []
-    number = 0
-    while number < len(lines):
-        text = lines[number].strip()
-        pieces = [(0, _beginning(lines[number], name, number))]
-        number += 1
-        while text.endswith("\\") and number < len(lines):
-            text = text[:-1]
-            pieces = [piece for piece in pieces if piece[0] < len(text)] or pieces[:1]
-            pieces.append((len(text), _beginning(lines[number], name, number)))
-            text += lines[number].strip()
-            number += 1
-        if number == len(lines) and text.endswith("\\"):
-            text = text[:-1]  # nothing left to continue with
-        text = text.partition("#")[0].strip()
-        if text:
-            result.append(_Line(text, tuple(pieces)))
-    return result
-
-
-def _beginning(line: str, name: str, index: int) -> Location:
-    return Location(name, index + 1, len(line) - len(line.lstrip()) + 1)
-
-
-def parse(text: str, name: str, reader: Reader | None = None) -> Document:
-    """Return the document written in *text*; *name* is what locations call it.
+def parse(
+    text: str,
+    name: str,
+    reader: Reader | None = None,
+    functions: Functions | None = None,
+    base: Document | None = None,
+) -> Document:
+    """Return the document written in *text*; *name* is what locations call it, *base* a weaker layer beneath it.
 
     Raises:
         CampaignError: with every syntax fault of the text and its includes.
     """
-    document = Document(Section("", Location(name, 1)))
+    document = Document(Section("", Location(name, 1)), functions=functions)
+    if base is not None:
+        document.root.merge(base.root)
+        document.sources |= base.sources
+        document.included_from |= base.included_from
+        document.layers |= base.layers
     parser = _Parser(document, reader)
-    document.root = parser.parse(text, name, (name,))
+    parser.parse(text, name, (name,), document.root)
     if parser.faults:
         raise CampaignError(sorted(parser.faults, key=_place))
     return document
@@ -295,17 +352,3 @@ def parse(text: str, name: str, reader: Reader | None = None) -> Document:
 def _place(fault: Fault) -> tuple[str, int, int]:
     place = fault.location or Location("", 0)
     return place.file, place.line, place.column
-
-
-def dumps(tree: Document | Section, indent: int = 0) -> str:
-    """Return *tree* as canonical WCL text: 4 blanks an indent, one ``key = value`` a line."""
-    section = tree.root if isinstance(tree, Document) else tree
-    lead = "    " * indent
-    lines: list[str] = []
-    for key, entry in section.items():
-        if isinstance(entry, Section):
-            lines += [f"{lead}<{key}>\n", dumps(entry, indent + 1), f"{lead}</{key}>\n"]
-        else:
-            # a comment keeps a last backslash from continuing the line
-            lines.append(f"{lead}{key} = {entry.text}{' #' if entry.text.endswith(chr(92)) else ''}\n")
-    return "".join(lines)

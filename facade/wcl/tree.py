@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from facade.errors import Fault, Location
 
 BUILT_IN = Location("<built in>", 1)
-_ITEM = re.compile(r"[^\s,]+(?:[^\S,]*[^\s,]+)*")
+_ITEM = re.compile(r"(?:\$\w*\{[^{}]*\}|[^\s,])(?:[^\S,]*(?:\$\w*\{[^{}]*\}|[^\s,]))*")
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A leaf: its text (never empty), where the text begins, and where its key begins.
+    """A leaf: its text, where that is written, and where its key begins.
 
-    ``breaks`` says, for a value written over several lines, at which offset of the text each further line begins, and
-    where that line begins.
+    ``quoted`` says that the value stands wholly in quotes: the text is what they hold, possibly nothing, and is one
+    scalar wherever it goes. ``breaks`` says at which offset of the text a further piece begins, and where that piece is
+    written: the lines of a continued value, the characters after an escape.
     """
 
     text: str
     location: Location
     key_location: Location
     breaks: tuple[tuple[int, Location], ...] = ()
+    quoted: bool = False
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def width(self) -> int:
+        """How many columns the value takes as written."""
+        return len(self.text) + 2 * self.quoted
 
     def part(self, start: int, end: int) -> Value:
         """Return the text from *start* to *end* as a value with its own place, for a fault that means only this."""
@@ -43,9 +50,10 @@ class Value:
         return Value(self.text[start:end], place, self.key_location, breaks)
 
     def items(self) -> tuple[Value, ...]:
-        """Split a comma list into its trimmed, non-empty items, each with its own place."""
-        found = _ITEM.finditer(self.text)
-        return tuple(self.part(*one.span()) for one in found)
+        """Split a comma list into its trimmed, non-empty items, each with its own place; a quoted value is one item."""
+        if self.quoted:
+            return (self,)
+        return tuple(self.part(*one.span()) for one in _ITEM.finditer(self.text))
 
 
 def _moved(place: Location, columns: int) -> Location:
@@ -55,11 +63,12 @@ def _moved(place: Location, columns: int) -> Location:
 class Section:
     """An ordered, case-normalised mapping of keys to values and of names to sections."""
 
-    __slots__ = ("_entries", "location", "name")
+    __slots__ = ("_entries", "_history", "location", "name")
 
     def __init__(self, name: str = "", location: Location = BUILT_IN) -> None:
         self.name, self.location = name, location
         self._entries: dict[str, Value | Section] = {}
+        self._history: dict[str, tuple[Value, ...]] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
@@ -71,10 +80,10 @@ class Section:
         return len(self._entries)
 
     def __eq__(self, other: object) -> bool:
-        """Equal keys in equal order with equal texts; places do not count."""
+        """Equal keys in equal order with equal texts, quoted or not; places do not count."""
         if not isinstance(other, Section):
             return NotImplemented
-        return self.plain() == other.plain() and list(self) == list(other)
+        return list(self) == list(other) and all(_same(one, other._entries[key]) for key, one in self._entries.items())
 
     __hash__ = None  # type: ignore[assignment]  # a section is mutable: Python's way to say "not hashable"
 
@@ -110,8 +119,15 @@ class Section:
                 yield key, entry
 
     def set(self, key: str, entry: Value | Section) -> None:
-        """Put *entry* under *key*; a key that exists keeps its position."""
+        """Put *entry* under *key*; a key that exists keeps its position, and what it was before is remembered."""
+        before = self._entries.get(key)
+        if isinstance(before, Value):
+            self._history[key] = (*self._history.get(key, ()), before)
         self._entries[key] = entry
+
+    def history(self, key: str) -> tuple[Value, ...]:
+        """Return the values that *key* had before its present one, oldest first."""
+        return self._history.get(key, ())
 
     def merge(self, other: Section) -> list[tuple[str, Value | Section]]:
         """Merge *other* into this section, recursively; *other* wins (desdm.md §1.2).
@@ -122,8 +138,13 @@ class Section:
         clashes: list[tuple[str, Value | Section]] = []
         for key, entry in other.items():
             mine = self._entries.get(key)
-            if mine is None or (isinstance(entry, Value) and isinstance(mine, Value)):
-                self._entries[key] = entry
+            if isinstance(entry, Section) and mine is None:
+                self._entries[key] = fresh = Section(entry.name, entry.location)
+                fresh.merge(entry)  # a copy: what is merged may be merged elsewhere too
+            elif isinstance(entry, Value) and (mine is None or isinstance(mine, Value)):
+                for earlier in other._history.get(key, ()):
+                    self.set(key, earlier)
+                self.set(key, entry)
             elif isinstance(entry, Section) and isinstance(mine, Section):
                 clashes += [(f"{key}.{below}", clash) for below, clash in mine.merge(entry)]
             else:
@@ -144,17 +165,26 @@ class Section:
         return {k: e.plain() if isinstance(e, Section) else e.text for k, e in self._entries.items()}
 
 
+def _same(one: Value | Section, other: Value | Section) -> bool:
+    if isinstance(one, Value) and isinstance(other, Value):
+        return (one.text, one.quoted) == (other.text, other.quoted)
+    return one == other
+
+
 @dataclass(slots=True)
 class Document:
     """A whole WCL text with its includes: the tree, the source lines by file, and the warnings met while reading.
 
-    Documents are equal if their trees are.
+    ``layers`` names, by file, the configuration layer that a text belongs to, where it is not the campaign itself;
+    ``functions`` is how ``$FUNC`` finds what it calls. Documents are equal if their trees are.
     """
 
     root: Section
     sources: dict[str, list[str]] = field(default_factory=dict, compare=False)
     included_from: dict[str, Location] = field(default_factory=dict, compare=False)
     warnings: list[Fault] = field(default_factory=list, compare=False)
+    layers: dict[str, str] = field(default_factory=dict, compare=False)
+    functions: Callable[[str], Callable[..., object]] | None = field(default=None, compare=False)
 
     def fault(
         self,
@@ -169,7 +199,7 @@ class Document:
         place = at if at is None or isinstance(at, Location) else at.location
         if place is None:
             return Fault(message=message, code=code, remedy=remedy, severity=severity)
-        width = len(at.text) if isinstance(at, Value) else 1
+        width = at.width if isinstance(at, Value) else 1
         lines = self.sources.get(place.file, [])
         whole = isinstance(at, Section) and not at.name  # what the text as a whole lacks has no line to show
         excerpt = lines[place.line - 1] if 0 < place.line <= len(lines) and not whole else ""

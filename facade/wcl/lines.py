@@ -1,0 +1,169 @@
+"""Lines of WCL: continued lines joined, comments taken off, quoted values found (desdm.md §1.1, steps 1 to 3).
+
+A physical line is stripped; while it ends in a backslash, that is dropped and the next line, stripped, is appended with
+nothing in between. Then the line is cut at the first ``#``, which the original did whatever stood before it. Here a
+``#`` is data in a value that stands wholly in quotes, and after a backslash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from facade.errors import Location
+from facade.wcl.tree import Value
+
+NEWLINE = re.compile(r"\r\n|\r|\n")
+_COMMENT = re.compile(r"(?<!\\)#")
+_QUOTED = re.compile(r"""(?:(\S+)\s*=|(?!=\s)(\S+)\s)\s*("(?:[^"\\]|\\.)*"|'[^']*')\s*(?:#.*)?$""")
+_OPEN_QUOTE = re.compile(r"""\S+(?:\s*=\s*|\s+)(["'])""")
+_ESCAPE = re.compile(r'\\(["\\])')
+
+Pieces = tuple[tuple[int, Location], ...]
+"""(offset in a text, place where the piece that begins there is written), in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A logical line: its text without comment, the comment, and the lines ``first`` to ``last`` (from 0) it came from.
+
+    ``key`` and ``quoted`` are the spans of key and value, quotes included, if the value is quoted. ``hidden`` is the
+    place of a line that a comment ending in a backslash has swallowed, and ``split_quote`` the place of a quote that a
+    comment cuts.
+    """
+
+    text: str
+    pieces: Pieces
+    comment: str
+    first: int
+    last: int
+    key: tuple[int, int] = (0, 0)
+    quoted: tuple[int, int] | None = None
+    hidden: Location | None = None
+    split_quote: Location | None = None
+    escaped: Location | None = None
+
+    def at(self, offset: int = 0) -> Location:
+        """Return the place of the character at *offset*."""
+        start, place = next(piece for piece in reversed(self.pieces) if piece[0] <= offset)
+        return Location(place.file, place.line, place.column + offset - start)
+
+    def value(self, start: int, end: int, key: int) -> Value:
+        """Return the text from *start* to *end* as a value whose key stands at offset *key*."""
+        breaks = () if len(self.pieces) == 1 else tuple((o - start, at) for o, at in self.pieces if start < o < end)
+        return Value(self.text[start:end], self.at(start), self.at(key), breaks)
+
+    def quoted_value(self) -> Value:
+        """Return the value that stands in quotes; ``\\"`` and ``\\\\`` are escapes in double quotes, as for a shell."""
+        assert self.quoted is not None
+        start, end = self.quoted
+        raw = self.value(start + 1, end - 1, self.key[0])
+        breaks = [(0, raw.location), *raw.breaks]
+        text = raw.text
+        if self.text[start] == '"' and "\\" in text:
+            for removed, found in enumerate(_ESCAPE.finditer(raw.text)):
+                breaks.append((found.start() - removed, raw.part(found.start() + 1, found.end()).location))
+            text = _ESCAPE.sub(r"\1", text)
+        return Value(text, self.at(start), raw.key_location, tuple(sorted(breaks, key=lambda b: b[0])), quoted=True)
+
+    @property
+    def whole(self) -> Value:
+        """The whole line, for faults that mean all of it."""
+        return self.value(0, len(self.text), 0)
+
+
+def logical_lines(lines: Sequence[str], name: str) -> Iterator[Line]:
+    """Yield every logical line that is not blank without its comment; *name* is what places call the text."""
+    number = 0
+    while number < len(lines):
+        first = number
+        text = lines[number].strip()
+        number += 1
+        if text.endswith("\\"):
+            text, pieces, number = _continued(text, lines, name, number)
+        elif text and text[0] != "#":
+            pieces = ((0, _beginning(lines[first], name, first)),)
+        if text and text[0] != "#":
+            line = _cut(text, pieces, first, number - 1)
+            if line.text:
+                yield line
+
+
+def _continued(text: str, lines: Sequence[str], name: str, number: int) -> tuple[str, Pieces, int]:
+    """Append the lines that follow a backslash; return the text, its pieces and the number of the next line."""
+    parts: list[str] = []
+    pieces, length = [(0, _beginning(lines[number - 1], name, number - 1))], 0
+    while text.endswith("\\") and number < len(lines):
+        parts.append(text[:-1])
+        length += len(text) - 1
+        pieces.append((length, _beginning(lines[number], name, number)))
+        text = lines[number].strip()
+        number += 1
+    # at the end of the text nothing is left to continue with
+    parts.append(text[:-1] if text.endswith("\\") else text)
+    joined = "".join(parts)
+    # of pieces that begin at one offset the last has the character
+    starts = dict(pieces)
+    lead = len(joined) - len(joined.lstrip())
+    return joined.strip(), _shifted(tuple(starts.items()), lead), number
+
+
+def _shifted(pieces: Pieces, lead: int) -> Pieces:
+    """Return the pieces of a text from which *lead* characters were taken off the front."""
+    if not lead:
+        return pieces
+    start, place = next(piece for piece in reversed(pieces) if piece[0] <= lead)
+    head = (0, Location(place.file, place.line, place.column + lead - start))
+    return (head, *((offset - lead, at) for offset, at in pieces if offset > lead))
+
+
+def _cut(text: str, pieces: Pieces, first: int, last: int) -> Line:
+    """Take the comment off a joined line, and look for a quoted value."""
+    if ('"' in text or "'" in text) and text[0] != "<" and (found := _QUOTED.match(text)):
+        end = found.end(3)
+        comment, key = text[end:].lstrip(), found.span(1) if found[1] is not None else found.span(2)
+        hidden = _hidden(text, pieces, end) if comment else None
+        return Line(text[:end], pieces, comment, first, last, key, found.span(3), hidden)
+    if "#" not in text:
+        return Line(text, pieces, "", first, last)
+    comment_at = _COMMENT.search(text)
+    end = comment_at.start() if comment_at else len(text)
+    code, hidden = text[:end].rstrip(), _hidden(text, pieces, end)
+    cut = _split_quote(text, pieces, code) if comment_at else None
+    if "\\#" not in code:
+        return Line(code, pieces, text[end:], first, last, hidden=hidden, split_quote=cut)
+    place = Line(code, pieces, "", first, last).at(code.index("\\#"))
+    code, pieces = _without_backslashes(code, pieces)
+    return Line(code, pieces, text[end:], first, last, hidden=hidden, split_quote=cut, escaped=place)
+
+
+def _hidden(text: str, pieces: Pieces, end: int) -> Location | None:
+    """Return the place of the first line that stands, not blank, behind a comment that begins at *end*."""
+    return next((at for offset, at in pieces if offset > end and text[offset:].strip()), None)
+
+
+def _split_quote(text: str, pieces: Pieces, code: str) -> Location | None:
+    """Return where a value opens with a quote that is closed only behind the ``#``."""
+    found = _OPEN_QUOTE.match(code)
+    if found is None or found[1] in code[found.end() :] or found[1] not in text[len(code) :]:
+        return None
+    return Line(code, pieces, "", 0, 0).at(found.start(1))
+
+
+def _without_backslashes(text: str, pieces: Pieces) -> tuple[str, Pieces]:
+    """Read ``\\#`` as ``#``: each leaves a text shorter by one, with a new piece behind it."""
+    line, parts, starts, length = Line(text, pieces, "", 0, 0), [], [], 0
+    head, *others = text.split("\\#")
+    offset = 0
+    for part in (head, *(f"#{other}" for other in others)):
+        starts += [(length + at - offset, place) for at, place in pieces if offset < at < offset + len(part)]
+        starts.append((length, line.at(min(offset, len(text) - 1))))
+        parts.append(part)
+        length += len(part)
+        offset += len(part) + 1
+    return "".join(parts), tuple(sorted(dict(starts).items()))
+
+
+def _beginning(line: str, name: str, index: int) -> Location:
+    return Location(name, index + 1, len(line) - len(line.lstrip()) + 1)
