@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from facade.campaign.faults import in_order
 from facade.cli import output
 from facade.cli.context import registry, site, talk
-from facade.errors import BAD_INPUT, CampaignError, Fault
+from facade.errors import BAD_INPUT, CampaignError, Fault, InputError, Location
 from facade.submit import load_campaign, make_plan
 
 CAMPAIGN = click.argument("campaign", type=click.Path(path_type=Path))
@@ -17,41 +18,58 @@ SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help
 
 
 @click.command()
-@CAMPAIGN
+@click.argument("campaigns", metavar="CAMPAIGN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @SET
-@click.option("--json", "as_json", is_flag=True, help="Faults as JSON on stdout.")
-def check(campaign: Path, settings: tuple[str, ...], as_json: bool) -> int:
-    """Report every fault of CAMPAIGN in one go. Exit 0 if there is none, 2 otherwise."""
-    try:
-        loaded = load_campaign(site(), campaign, settings)
-    except CampaignError as error:
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option("--json", "as_json", is_flag=True, help="Faults and warnings as JSON on stdout, one list for all.")
+def check(campaigns: tuple[Path, ...], settings: tuple[str, ...], strict: bool, as_json: bool) -> int:
+    """Report every fault of each CAMPAIGN in one go. Exit 0 if there is no error, 2 otherwise."""
+    counted = ("error", "warning") if strict else ("error",)
+    found: list[Fault] = []
+    for path in campaigns:
+        faults, blocks = _checked(path, settings)
+        found += faults
         if as_json:
-            click.echo(json.dumps([_plain(fault) for fault in error.faults], indent=1))
+            continue
+        for fault in faults:
+            talk(str(fault))
+        if wrong := sum(fault.severity in counted for fault in faults):
+            talk(f"{wrong} fault{'s' if wrong > 1 else ''} in {path}")
         else:
-            click.echo(str(error), err=True)
-            talk(f"{len(error.faults)} fault{'s' if len(error.faults) > 1 else ''} in {campaign}")
-        return BAD_INPUT
+            talk(f"{path}: no fault; blocks (modules): {blocks}")
     if as_json:
-        click.echo(json.dumps([_plain(fault) for fault in loaded.warnings], indent=1))
-        return 0
-    for warning in loaded.warnings:
-        talk(str(warning))
-    blocks = ", ".join(f"{b.name} ({len(b.modules)})" for b in loaded.blocks)
-    talk(f"{campaign}: no fault; blocks (modules): {blocks}")
-    return 0
+        click.echo(json.dumps([_plain(fault) for fault in in_order(found)], indent=1))
+    return BAD_INPUT if any(fault.severity in counted for fault in found) else 0
+
+
+def _checked(path: Path, settings: tuple[str, ...]) -> tuple[list[Fault], str]:
+    """Return whatever there is to say of a campaign, sorted by place, and its blocks if it can be read."""
+    try:
+        campaign = load_campaign(site(), path, settings)
+    except CampaignError as error:
+        return in_order(error.faults), ""
+    except InputError as error:  # not even a text: said like a fault, so that the other campaigns are read too
+        return [Fault(message=error.message, location=error.location, remedy=error.remedy)], ""
+    return in_order(campaign.warnings), ", ".join(f"{b.name} ({len(b.modules)})" for b in campaign.blocks)
 
 
 def _plain(fault: Fault) -> dict[str, object]:
-    place = fault.location
     return {
+        "code": fault.code,
         "severity": fault.severity,
         "message": fault.message,
         "remedy": fault.remedy,
-        "file": place.file if place else None,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
+        **_place(fault.location),
+        "width": fault.width,
         "excerpt": fault.excerpt,
+        "included_from": [_place(place) for place in fault.included_from],
     }
+
+
+def _place(place: Location | None) -> dict[str, object]:
+    if place is None:
+        return {"file": None, "line": None, "column": None}
+    return {"file": place.file, "line": place.line, "column": place.column}
 
 
 @click.command()
