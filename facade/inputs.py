@@ -73,9 +73,9 @@ class QueryRunner:
 
     def _fault(self, error: Exception, query: QuerySpec) -> Fault:
         if isinstance(error, MissingVariable):
-            return self.campaign.document.fault(f"undefined variable '{error.name}'", query.at)
+            return self.campaign.document.fault(str(error), query.at, code=error.code)
         message, remedy = (error.message, error.remedy) if isinstance(error, FacadeError) else (str(error), "")
-        return self.campaign.document.fault(message, query.at, remedy=remedy)
+        return self.campaign.document.fault(message, query.at, code="F601", remedy=remedy)
 
     def _dataset(self, module: Module, kind: str, name: str, spec: Dataset, query: QuerySpec) -> None:
         arguments = self._arguments(module, spec.section, query)

@@ -47,7 +47,8 @@ def _unknown_wrappers(campaign: Campaign) -> list[Fault]:
         value = module.section.value("wrappername")
         if isinstance(value, Value) and value.text not in installed:
             remedy = f"installed wrappers: {', '.join(installed)}"
-            faults.append(campaign.document.fault(f"no wrapper is called '{value.text}'", value, remedy=remedy))
+            message = f"no wrapper is called '{value.text}'"
+            faults.append(campaign.document.fault(message, value, code="F602", remedy=remedy))
     return faults
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -196,3 +197,8 @@ def calibration(kind: str, **columns: str | int) -> Row:
 def demo_plan() -> Plan:
     """Return the plan of the demo."""
     return plan(demo(), Inputs(demo_datasets(), demo_names()))
+
+
+def told(error: object) -> str:
+    """Return what an error says, without the codes of its faults: tests/cases/errors holds them."""
+    return re.sub(r" \[F[0-9]{3}\]", "", str(error))

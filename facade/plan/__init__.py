@@ -117,6 +117,7 @@ def _circle_fault(campaign: Campaign, waiting: Sequence[Job], quanta: Sequence[Q
     return campaign.document.fault(
         f"jobs of block '{block.name}' wait for each other in a circle: {' -> '.join(labels)}",
         at,
+        code="F518",
         remedy="choose divide_jobs_by keys that keep these modules in one job, or split the block",
     )
 
@@ -130,11 +131,11 @@ def _texts(campaign: Campaign, faults: list[Fault]) -> tuple[str, dict[str, str]
     texts: dict[str, str] = {}
     for key, value in entries:
         try:
-            texts[key] = scope.resolve(value.text) if value is not None else ""
+            texts[key] = scope.resolve(value) if value is not None else ""
         except (MissingVariable, BadReference) as error:
-            faults.append(campaign.document.fault(str(error), error.at or value))
+            faults.append(campaign.document.fault(str(error), error.at or value, code=error.code))
     archive_path = clean_path(texts.pop("", ""))
     if archive_path is None:
         message = "'ops_run_dir' leaves the archive: it must be a relative path without '..'"
-        faults.append(campaign.document.fault(message, root.value("ops_run_dir")))
+        faults.append(campaign.document.fault(message, root.value("ops_run_dir"), code="F519"))
     return archive_path or "", texts

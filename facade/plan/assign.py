@@ -48,7 +48,10 @@ class Assigner:
             if not spec.optional:
                 at = spec.depends[0].at if spec.depends else spec.section
                 self.bench.fault(
-                    f"file '{spec.name}' of module '{self.module.name}' has no lines", at, alike=spec.section.location
+                    "F513",
+                    f"file '{spec.name}' of module '{self.module.name}' has no lines",
+                    at,
+                    alike=spec.section.location,
                 )
             return
         found: list[tuple[int, Mapping[str, Scalar]]] = []
@@ -63,7 +66,8 @@ class Assigner:
                     index = self.find(draft, spec, naming, {**draft.values, **line.columns})
                 found += [(index, line.columns)] if index is not None else []
             if not lines and not spec.optional:
-                self.missing(draft, "", f"no line of {data.what} has {self.wanted(draft, spec)}", spec.section)
+                message = f"no line of {data.what} has {self.wanted(draft, spec)}"
+                self.missing("F503", draft, "", message, spec.section)
             elif len(lines) > 1 and not spec.multiple:
                 self.ambiguous(draft, spec, len(lines))
         if found:
@@ -74,6 +78,7 @@ class Assigner:
         """Report that a file section has several lines for one quantum."""
         at = next((v for key in ("loopkey", "match", "divide_by") if (v := spec.section.value(key))), spec.section)
         self.bench.fault(
+            "F504",
             f"quantum {draft.label}: {count} lines of file '{spec.name}' have {self.wanted(draft, spec)}",
             at,
             "divide_by (or match) more keys, or set ignore_multiple_error" if spec.keys else "add divide_by (or match)",
@@ -84,16 +89,16 @@ class Assigner:
         """Say which values of its keys a section is asked for."""
         return " ".join(f"{k}={draft.values.get(k)}" for k in spec.keys) or "no keys to tell them apart"
 
-    def missing(self, draft: Draft, name: str, message: str, at: Value | Section) -> None:
+    def missing(self, code: str, draft: Draft, name: str, message: str, at: Value | Section) -> None:
         """Note that a file, or a line of a dataset, is missing."""
-        fault = self.bench.campaign.document.fault(f"quantum {draft.label}: {message}", at)
+        fault = self.bench.campaign.document.fault(f"quantum {draft.label}: {message}", at, code=code)
         self.bench.missing.append(Missing(name, draft.label, fault))
 
     def find(self, draft: Draft, spec: FileSpec, naming: Naming, values: Mapping[str, Scalar]) -> int | None:
         """Return the file that *spec* names for these values: planned earlier, or registered."""
         if naming.name is None:
             message = f"file '{spec.name}' of module '{self.module.name}' has no filepat and its lines no filename"
-            self.bench.fault(message, spec.section, "add filepat or filename", alike=spec.section.location)
+            self.bench.fault("F517", message, spec.section, "add filepat or filename", alike=spec.section.location)
             return None
         name = naming.name.format(values)
         index = self.bench.by_name.get(name)
@@ -106,7 +111,7 @@ class Assigner:
         if name in self.bench.awaited:
             return self.bench.awaited[name][0]
         at = spec.filename or spec.fullname or spec.filepat or spec.section
-        self.missing(draft, name, f"file '{name}' is neither made earlier nor registered", at)
+        self.missing("F502", draft, name, f"file '{name}' is neither made earlier nor registered", at)
         filename, compression = split_compression(name)
         self.bench.files.append(
             PlannedFile(
@@ -143,7 +148,7 @@ class Assigner:
             message = (
                 f"no line of {data.what} has {self.wanted(draft, spec)}" if data.lines else f"{data.what} is empty"
             )
-            self.missing(draft, "", message, spec.section)
+            self.missing("F503", draft, "", message, spec.section)
         seen: list[ListLine] = []
         names: dict[str, list[tuple[str, str]]] = {}
         for line in lines:
@@ -282,7 +287,7 @@ class Assigner:
             remedy = (
                 "let the pattern use every loop key of its module, and something of the module's own such as flabel"
             )
-        self.bench.fault(message, at, remedy, alike=("second writer", at))
+        self.bench.fault("F510", message, at, remedy, alike=("second writer", at))
 
     def made_too_late(self, draft: Draft, spec: FileSpec | ListSpec, name: str, reader: str) -> None:
         """Report that *name* was wanted before it is made."""
@@ -292,7 +297,7 @@ class Assigner:
         else:
             message = f"'{name}' is made by {draft.label}, but {reader} needs it earlier"
             remedy = "put the module that makes it earlier in modulelist or blocklist"
-        self.bench.fault(message, at, remedy, alike=("made too late", at))
+        self.bench.fault("F511", message, at, remedy, alike=("made too late", at))
 
     def execs(self, draft: Draft) -> tuple[PlannedExec, ...]:
         """Return the programs of the quantum with their command lines and files."""

@@ -50,7 +50,9 @@ class Workbench:
     _alike: dict[Hashable, list[int]] = field(default_factory=dict)
     _contested: set[tuple[int, str]] = field(default_factory=set)
 
-    def fault(self, message: str, at: Value | Section | None, remedy: str = "", alike: Hashable = None) -> None:
+    def fault(
+        self, code: str, message: str, at: Value | Section | None, remedy: str = "", alike: Hashable = None
+    ) -> None:
         """Note a fault of the campaign; planning goes on, to find the others.
 
         Of faults that are *alike* only the first is told, and how many there are: a wrong pattern meets every quantum.
@@ -60,7 +62,7 @@ class Workbench:
             return
         if alike is not None:
             self._alike[alike] = [len(self.faults), 0]
-        self.faults.append(self.campaign.document.fault(message, at, remedy=remedy))
+        self.faults.append(self.campaign.document.fault(message, at, code=code, remedy=remedy))
 
     def all_faults(self) -> list[Fault]:
         """Return the faults in the order of the text."""
@@ -91,6 +93,7 @@ class Workbench:
         if found is not None:
             if found in self.made_by:
                 self.fault(
+                    "F512",
                     f"'{filename + compression}' is registered as an input, and {self.made_by[found]} makes it anew",
                     None,
                     "let its pattern use ${reqnum} and ${attnum}, or keep the query from finding it",

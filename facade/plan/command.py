@@ -72,9 +72,9 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
 
     def words(value: Value) -> tuple[Template, ...]:
         try:
-            return scope.compile(value.text).words()
+            return scope.compile(value).words()
         except (MissingVariable, BadReference) as error:
-            faults.append(document.fault(str(error), error.at or value))
+            faults.append(document.fault(str(error), error.at or value, code=error.code))
         return ()
 
     # groups of words that belong together: the program, an option with its value, a positional argument
@@ -85,9 +85,10 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
             number = int(found[1])
             if number in positionals:
                 remedy = "number them _01, _02 …"
-                faults.append(document.fault(f"two arguments have position {number}", value, remedy=remedy))
+                message = f"two arguments have position {number}"
+                faults.append(document.fault(message, value, code="F520", remedy=remedy))
             positionals[number] = value
-        elif value.text == FLAG:
+        elif value.text == FLAG and not value.quoted:
             groups.append((_literal(spec.hyphen.option(key)),))
         else:
             groups.append((_literal(spec.hyphen.option(key)), *words(value)))
@@ -126,7 +127,7 @@ def _per_file(module: Module, scope: Scope, document: Document, faults: list[Fau
             columns += _split_columns(part) if type(part) is str else [part]
         return PerFile(ref, Template(tuple(columns)).words())
     except (MissingVariable, BadReference) as error:
-        faults.append(document.fault(f"per_file_cmdline: {error}", error.at or value))
+        faults.append(document.fault(f"per_file_cmdline: {error}", error.at or value, code=error.code))
         return None
 
 

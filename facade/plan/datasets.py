@@ -49,6 +49,8 @@ def metadata(row: Row) -> dict[str, Scalar]:
 class NoSingleValue(ValueError):
     """A line has no value, or several, where one is needed."""
 
+    code = "F515"
+
 
 def agreed(rows: Iterable[Mapping[str, Scalar]]) -> dict[str, Scalar]:
     """Return the columns that have one and the same value in all *rows*."""

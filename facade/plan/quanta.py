@@ -27,7 +27,7 @@ class ModulePlanner:
         self.bench, self.module, self.block = bench, module, block
         self.datasets: dict[str, Dataset] = {}
         self.outputs = frozenset(module.outputs)
-        self.broken: dict[str, list[str]] = {}
+        self.broken: dict[tuple[str, str], list[str]] = {}
         self.first = len(bench.quanta)
 
     def run(self) -> None:
@@ -41,9 +41,9 @@ class ModulePlanner:
             bench.failed.add(self.module.name)  # what follows from that would only hide the cause
             return
         self.build()
-        for message, labels in self.broken.items():
+        for (code, message), labels in self.broken.items():
             more = f" (and {len(labels) - 1} more like it)" if len(labels) > 1 else ""
-            bench.fault(f"quantum {labels[0]}{more}: {message}", self.module.section)
+            bench.fault(code, f"quantum {labels[0]}{more}: {message}", self.module.section)
         if len(bench.faults) + len(bench.empty) > before:
             bench.failed.add(self.module.name)
 
@@ -80,7 +80,7 @@ class ModulePlanner:
             if not rows:
                 message = f"the query of {what} found nothing"
                 remedy = "ingest the inputs (facade ingest), or widen the query; try it with: facade query"
-                bench.empty.append(bench.campaign.document.fault(message, spec.query.at, remedy=remedy))
+                bench.empty.append(bench.campaign.document.fault(message, spec.query.at, code="F501", remedy=remedy))
             return Dataset([self.line(row) for row in rows], what)
         return Dataset([line for depends in spec.depends for line in self.dependence(kind, spec, depends)], what)
 
@@ -94,6 +94,7 @@ class ModulePlanner:
         elif kind == "file" and not spec.newname and any(len(line.files) > 1 for line in lines):
             nicknames = ", ".join(dict.fromkeys(nick for line in lines for nick in line.files))
             self.bench.fault(
+                "F516",
                 f"the lines of {depends.module}.{depends.ref} hold several files: {nicknames}",
                 depends.at,
                 f"name one of them: {depends.module}.{depends.ref}.FILE",
@@ -125,7 +126,7 @@ class ModulePlanner:
         if spec is not None and (spec.query is not None or spec.depends):
             if not self.bench.empty:
                 at = module.section.value("loopobj") or module.section
-                self.bench.fault(f"loopobj {ref} of module '{module.name}' has no lines", at)
+                self.bench.fault("F513", f"loopobj {ref} of module '{module.name}' has no lines", at)
             return []
         return self.loops_from_values()
 
@@ -137,7 +138,7 @@ class ModulePlanner:
         except NoSingleValue as error:
             at = self.module.section.value("wrapperloop") or self.module.section
             message = f"wrapperloop of module '{self.module.name}': {error}"
-            self.bench.fault(message, at, "loop over columns that the loop object has")
+            self.bench.fault("F514", message, at, "loop over columns that the loop object has")
             return []
         return [({k: lines[0].columns[k] for k in loop}, self.extras(lines)) for _, lines in groups]
 
@@ -157,12 +158,13 @@ class ModulePlanner:
             try:
                 found = scope.items(value) if isinstance(value, Value) else () if value is None else (plain(value),)
             except (MissingVariable, BadReference) as error:
-                self.bench.fault(f"loop key '{key}' of module '{self.module.name}': {error}", error.at or place)
+                message = f"loop key '{key}' of module '{self.module.name}': {error}"
+                self.bench.fault(error.code, message, error.at or place)
                 continue
             choices.append(found)
             if not found:
                 message = f"loop key '{key}' of module '{self.module.name}' has no values"
-                self.bench.fault(message, place, f"define '{key} = …' or name a loopobj that has that column")
+                self.bench.fault("F514", message, place, f"define '{key} = …' or name a loopobj that has that column")
         if len(choices) < len(self.module.loop):
             return []
         combinations = sorted(itertools.product(*choices), key=natural_key)
@@ -182,7 +184,7 @@ class ModulePlanner:
             parameters = {k: t.format(draft.values) for k, t in compiled.parameters}
         except (MissingVariable, BadReference, NoSingleValue) as error:
             message = _unknown(error, draft.values) if isinstance(error, MissingVariable) else str(error)
-            self.broken.setdefault(message, []).append(label)
+            self.broken.setdefault((error.code, message), []).append(label)
             return
         bench.job_keys.append((self.block, job_keys))
         identity = bench.campaign.identity

@@ -108,9 +108,9 @@ class Compiler:
             hint = did_you_mean(missing.name, scope.known()) or "define it, or let a query supply a column of that name"
             held = missing.at or at
             place = reference(held, missing.name) if isinstance(held, Value) else held
-            self.faults.append(self.document.fault(str(missing), place, remedy=hint))
+            self.faults.append(self.document.fault(str(missing), place, code=missing.code, remedy=hint))
         except BadReference as error:
-            self.faults.append(self.document.fault(str(error), error.at or at))
+            self.faults.append(self.document.fault(str(error), error.at or at, code=error.code))
         return NOWHERE
 
     def pattern(
@@ -125,7 +125,7 @@ class Compiler:
             if inner is None:
                 what = f"{group.replace('_', ' ')} '{value.text}'"
                 message = f"{what} has no '{kind}'" if kind else f"{what} is a section, not a text"
-                self.faults.append(self.document.fault(message, found))
+                self.faults.append(self.document.fault(message, found, code="F521"))
                 return NOWHERE
             found = inner
         return self.text(found.text, found, spec.section, extra) if found is not None else NOWHERE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from campaigns import RAWS, REDUCE, STACK, planned, raw, text
+from campaigns import RAWS, REDUCE, STACK, planned, raw, text, told
 
 from facade.errors import CampaignError
 
@@ -25,7 +25,7 @@ def argv(cmdline: str, *, hyphen: str = "", top: str = "", **columns: str) -> li
 def fault(cmdline: str) -> str:
     with pytest.raises(CampaignError) as caught:
         argv(cmdline)
-    return str(caught.value)
+    return told(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_value_that_differs_within_the_quantum_is_told() -> None:
     )
     with pytest.raises(CampaignError) as caught:
         planned(whole)
-    assert str(caught.value).splitlines()[0] == (
+    assert told(caught.value).splitlines()[0] == (
         "c.wcl:39:1: error: quantum reduce visit=9 (and 1 more like it): 'ccd' has no single value; the quantum has:"
         " visit, band, wrapnum"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from campaigns import demo, demo_datasets, demo_names, demo_plan
+from campaigns import demo, demo_datasets, demo_names, demo_plan, told
 
 from facade.errors import MissingInputError
 from facade.plan import Inputs, MissingFiles, Plan, Quantum, plan
@@ -127,7 +127,7 @@ def test_files_that_the_campaign_names_are_asked_for_by_name() -> None:
         plan(demo(), Inputs(demo_datasets()))
     assert caught.value.names == ("butler_template.yaml", "refcat-sim59.tar", "skymap-sim59.json")
     assert caught.value.exit_code == 3
-    first = str(caught.value).splitlines()
+    first = told(caught.value).splitlines()
     assert first[0].endswith(
         ": error: quantum processccd visit=903334 ccd=16: file 'butler_template.yaml' is neither made earlier nor"
         " registered"
@@ -141,8 +141,8 @@ def test_a_query_that_finds_nothing_is_missing_input() -> None:
     rows["processccd.file.bias"] = []
     with pytest.raises(MissingInputError) as caught:
         plan(demo(), Inputs(rows, demo_names()))
-    assert "the query of file 'bias' of module 'processccd' found nothing" in str(caught.value)
-    assert "ingest the inputs (facade ingest), or widen the query; try it with: facade query" in str(caught.value)
+    assert "the query of file 'bias' of module 'processccd' found nothing" in told(caught.value)
+    assert "ingest the inputs (facade ingest), or widen the query; try it with: facade query" in told(caught.value)
 
 
 def test_a_calibration_that_one_quantum_lacks_is_missing_without_a_name() -> None:
@@ -151,7 +151,7 @@ def test_a_calibration_that_one_quantum_lacks_is_missing_without_a_name() -> Non
     with pytest.raises(MissingFiles) as caught:
         plan(demo(), Inputs(rows, demo_names()))
     assert caught.value.names == ()
-    assert "no line of file 'flat' of module 'processccd' has ccd=16 filter=HSC-R" in str(caught.value)
+    assert "no line of file 'flat' of module 'processccd' has ccd=16 filter=HSC-R" in told(caught.value)
 
 
 def test_every_query_that_found_nothing_is_told_at_once() -> None:
