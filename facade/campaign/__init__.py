@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from facade.campaign.faults import split
 from facade.campaign.model import (
     Block,
     Campaign,
@@ -34,5 +33,4 @@ __all__ = [
     "filetypes",
     "joined",
     "read",
-    "split",
 ]

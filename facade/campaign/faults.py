@@ -1,86 +1,157 @@
-"""Collecting faults while a campaign is read, and reading the small words of WCL: lists, flags, needed keys."""
+"""Collecting faults while a campaign is read, and reading its keywords: variables replaced, types checked."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
 
-from facade.errors import Fault, Location
-from facade.wcl.scope import MissingVariable
+from facade.campaign.words import BadWord, Kind, T
+from facade.errors import Fault
+from facade.wcl.scope import Scope
+from facade.wcl.template import BadReference, MissingVariable, Quoted
 from facade.wcl.tree import Document, Section, Value, did_you_mean
 
-TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
+@dataclass(frozen=True, slots=True)
+class Resolved(Value):
+    """A value with its variables replaced; whatever is wrong with a part of it is told where it was *written*."""
 
-def split(text: str) -> tuple[str, ...]:
-    """Split a comma list into trimmed, non-empty items."""
-    return tuple(item for item in (part.strip() for part in text.split(",")) if item)
+    written: Value | None = None
+
+    def part(self, start: int, end: int) -> Value:
+        """Return a part of the text; its place is that of the whole."""
+        return replace(self, text=self.text[start:end], quoted=False)
 
 
 class Faults(list[Fault]):
-    """Faults met so far, and how to add one."""
+    """Faults met so far, and how to add one. ``code`` is the kind of fault, a key of `facade.codes.CODES`."""
 
     def __init__(self, document: Document) -> None:
         super().__init__()
         self.document = document
         self.warnings: list[Fault] = []
-        self._undefined: dict[str, dict[tuple[Location, str], Fault]] = {}
+        self._alike: dict[Hashable, list[Fault]] = {}
 
-    def at(self, place: Value | Section, message: str, remedy: str = "") -> None:
+    def at(self, place: Value | Section, message: str, remedy: str = "", *, code: str = "") -> None:
         """Add a fault at *place*."""
-        self.append(self.document.fault(message, place, remedy=remedy))
+        self.append(self.document.fault(message, _written(place), code=code, remedy=remedy))
 
-    def warn(self, place: Value | Section, message: str, remedy: str = "") -> None:
-        """Add a warning at *place*: the campaign can be planned, but perhaps not as it was meant."""
-        self.warnings.append(self.document.fault(message, place, remedy=remedy, severity="warning"))
+    def warn(
+        self, place: Value | Section, message: str, remedy: str = "", *, code: str = "", alike: Hashable = None
+    ) -> None:
+        """Add a warning at *place*: the campaign can be planned, but perhaps not as it was meant.
 
-    def unknown(self, place: Value | Section, what: str, name: str, known: Iterable[str]) -> None:
+        Of several that are *alike* the first in the text is told, with the number of the others.
+        """
+        fault = self.document.fault(message, _written(place), code=code, remedy=remedy, severity="warning")
+        if alike is None:
+            self.warnings.append(fault)
+        else:
+            self._alike.setdefault((code, alike), []).append(fault)
+
+    def unknown(self, place: Value | Section, what: str, name: str, known: Iterable[str], *, code: str = "") -> None:
         """Add the fault that *name* is no known *what*."""
         known = list(known)
         hint = did_you_mean(name, known)
-        self.at(place, f"no {what} is called '{name}'", hint or (f"known: {shown(known)}" if known else ""))
+        remedy = hint or (f"known: {shown(known)}" if known else "")
+        self.at(place, f"no {what} is called '{name}'", remedy, code=code)
 
-    def flag(self, section: Section, key: str, default: bool) -> bool:
-        """Return a boolean value."""
-        value = section.value(key)
-        if value is None:
-            return default
-        if value.text.lower() not in TRUE + FALSE:
-            self.at(value, f"'{key}' must be true or false", "write True or False")
-        return value.text.lower() in TRUE
-
-    def needed(self, section: Section, key: str, what: str) -> Value | None:
+    def needed(self, section: Section, key: str, what: str, *, code: str = "") -> Value | None:
         """Return a value that must be there."""
         value = section.value(key)
         if value is None:
-            self.at(section, f"{what} has no '{key}'", f"add '{key} = …'")
+            self.at(section, f"{what} has no '{key}'", f"add '{key} = …'", code=code)
         return value
 
     def undefined(self, place: Value, missing: MissingVariable, known: Iterable[str]) -> None:
         """Add the fault that a variable is undefined, at its reference in *place* or in the variable that holds it."""
-        at = reference(missing.at or place, missing.name)
+        at = reference(missing.at or _value(place), missing.name)
         if hint := did_you_mean(missing.name, known):
-            return self.at(at, str(missing), hint)
+            return self.at(at, str(missing), hint, code="F101")
         # one definition mends them all: told once
-        first = self.document.fault(str(missing), at, remedy=f"define '{missing.name} = …'")
-        places = self._undefined.setdefault(missing.name, {})
-        places.setdefault((at.location, at.text), first)
+        fault = self.document.fault(str(missing), at, code="F101", remedy=f"define '{missing.name} = …'")
+        self._alike.setdefault(("undefined", missing.name), []).append(fault)
+
+    def read(self, key: str, value: Value, kind: Kind[T]) -> T | None:
+        """Return *value* as its type has it, or add the fault that it is none and return None."""
+        try:
+            return kind.read(value)
+        except BadWord as bad:
+            message = f"'{key}' must be {kind.what}" + (f": {bad.reason}" if bad.reason else "")
+            self.at(bad.at, message, bad.remedy or kind.spellings, code="F220")
+        return None
 
     @property
     def found(self) -> bool:
-        """Whether there is any fault at all."""
-        return bool(self) or bool(self._undefined)
+        """Whether there is any fault at all, warnings aside."""
+        return bool(self) or any(faults[0].severity == "error" for faults in self._alike.values())
 
-    def ordered(self) -> list[Fault]:
-        """Return each fault once, in the order of the text."""
-        return in_order([*self, *(_together(list(places.values())) for places in self._undefined.values())])
+    def ordered(self, severity: str = "error") -> list[Fault]:
+        """Return each fault (or each warning) once, in the order of the text."""
+        alike = [_together(faults) for faults in self._alike.values() if faults[0].severity == severity]
+        return in_order([*(self if severity == "error" else self.warnings), *alike])
+
+
+class Keys:
+    """Reads the values of sections in one *scope*."""
+
+    def __init__(self, scope: Scope, faults: Faults) -> None:
+        self.scope, self.faults = scope, faults
+
+    def value(self, section: Section, key: str) -> Value | None:
+        """Return the value under *key* with its variables replaced; None, and a fault, if one cannot be."""
+        value = section.value(key)
+        if value is None or "${" not in value.text:
+            return value
+        scope = replace(self.scope, search=section)
+        try:
+            return resolved(value, scope)
+        except MissingVariable as missing:
+            self.faults.undefined(value, missing, scope.known())
+        except BadReference as error:
+            self.faults.at(error.at or value, str(error), code=error.code)
+        return None
+
+    def word(self, section: Section, key: str, kind: Kind[T], default: T) -> T:
+        """Return the value under *key*, read as *kind* has it; *default* if there is none, or none that can be read."""
+        value = self.value(section, key)
+        found = None if value is None else self.faults.read(key, value, kind)
+        return default if found is None else found
+
+    def items(self, section: Section, key: str) -> tuple[Value, ...]:
+        """Return the items of a list, each with its place."""
+        value = self.value(section, key)
+        return value.items() if value is not None else ()
+
+
+def resolved(value: Value, scope: Scope) -> Value:
+    """Return *value* with its variables replaced; raises MissingVariable or BadReference."""
+    text = scope.resolve(value)
+    if text == value.text:
+        return value
+    parts = scope.compile(value).parts
+    quoted = value.quoted or (len(parts) == 1 and isinstance(parts[0], Quoted))
+    return Resolved(text, value.location, value.key_location, quoted=quoted, written=value)
 
 
 def reference(value: Value, name: str) -> Value:
     """Return the part of *value* that reads ``${name}``, or all of it."""
     found = re.search(rf"\$(?:opt)?\{{{re.escape(name)}(?::\w*)?\}}", value.text, re.IGNORECASE)
     return value.part(*found.span()) if found else value
+
+
+def key_of(key: str, value: Value) -> Value:
+    """Return *key*, under which *value* stands, as something that a fault can point at."""
+    return Value(key, value.key_location, value.key_location)
+
+
+def _value(place: Value) -> Value:
+    return place.written if isinstance(place, Resolved) and place.written is not None else place
+
+
+def _written(place: Value | Section) -> Value | Section:
+    return _value(place) if isinstance(place, Value) else place
 
 
 def _together(faults: list[Fault]) -> Fault:

@@ -5,23 +5,25 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from facade.campaign.check import check_references
-from facade.campaign.faults import Faults, in_order
+from facade.campaign.faults import Faults, Keys
 from facade.campaign.model import Block, Campaign
 from facade.campaign.module import ModuleReader
+from facade.campaign.rules import check_unreferenced
+from facade.campaign.vocabulary import Vocabulary
+from facade.campaign.words import COUNT, NAME, NAMES, TEXT
 from facade.errors import CampaignError
 from facade.files import COLUMN_TYPES, FileType
-from facade.wcl.scope import BadReference, MissingVariable, Scalar, Scope
+from facade.wcl.scope import Scope
+from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
 REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
 IDENTITY = ("project", "campaign", "pipeline", "pipeprod", "pipever", "jira_id", "reqnum", "unitname", "attnum")
-
-_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*$")
-_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}$")
+MAX_LABEL = 30
+"""Longest label, in characters (desdm.md §1.7)."""
 
 
 def read(document: Document) -> Campaign:
@@ -33,41 +35,67 @@ def read(document: Document) -> Campaign:
     faults = Faults(document)
     root = document.root
     for key in REQUIRED:
-        faults.needed(root, key, "the campaign")
-    identity = _identity(root, faults)
+        faults.needed(root, key, "the campaign", code="F201")
+    bare = Campaign(document=document, identity={}, blocks=(), filetypes={})
+    keys, vocabulary = Keys(bare.scope(), faults), Vocabulary(root, faults)
     filetypes = _filetypes(root, faults)
-    blocks = _blocks(root, filetypes, faults)
-    campaign = Campaign(document=document, identity=identity, blocks=blocks, filetypes=filetypes)
+    campaign = replace(
+        bare,
+        identity=_identity(root, keys),
+        filetypes=filetypes,
+        blocks=_Blocks(bare, filetypes, vocabulary, faults).read(keys),
+    )
+    _check_run(root, keys)
+    _check_shared(root, vocabulary, keys.scope)
+    check_unreferenced(campaign.modules, _patterns(root), faults)
     check_references(campaign, faults, {key for key in REQUIRED if root.value(key) is None})
     if faults.found:
         raise CampaignError(faults.ordered())
-    return replace(campaign, warnings=(*document.warnings, *in_order(faults.warnings)))
+    return replace(campaign, warnings=(*document.warnings, *faults.ordered("warning")))
 
 
-def _identity(root: Section, faults: Faults) -> dict[str, Scalar]:
+def _identity(root: Section, keys: Keys) -> dict[str, Scalar]:
     result: dict[str, Scalar] = {}
-    scope = Scope(root)
     for key in IDENTITY:
-        value = root.value(key)
-        if value is None:
-            continue
-        try:
-            text = scope.resolve(value.text)
-        except MissingVariable as missing:
-            faults.undefined(value, missing, scope.known())
-            continue
-        except BadReference as error:
-            faults.at(value, str(error))
-            continue
         if key in ("reqnum", "attnum"):
-            if not _NUMBER.match(text):
-                faults.at(value, f"'{key}' must be a whole number from 1", f"write for example '{key} = 11'")
-                continue
-            result[key] = int(text)
-        else:
+            number = keys.word(root, key, COUNT, 0)
+            result |= {key: number} if number else {}
+        elif text := keys.word(root, key, NAME if key == "unitname" else TEXT, ""):
             result[key] = text
-            if key == "unitname" and not _UNIT.match(text):
-                faults.at(value, f"'unitname' is '{text}'; it may hold letters, digits, '_', '.', '+' and '-' only")
+    return result
+
+
+def _check_run(root: Section, keys: Keys) -> None:
+    """Check what the campaign wants to be kept of the attempt."""
+    for item in keys.items(root, "label"):
+        if len(item.text) > MAX_LABEL:
+            message = f"label '{item.text}' has {len(item.text)} characters"
+            keys.faults.at(item, message, f"write at most {MAX_LABEL}", code="F230")
+    for item in keys.items(root, "save_run_vals"):
+        if keys.scope.lookup(item.text.lower()) is None:
+            keys.faults.unknown(item, "variable", item.text.lower(), keys.scope.known(), code="F231")
+
+
+def _check_shared(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
+    """Check the keys of all sections that do not belong to a block or module."""
+    vocabulary.check("campaign", root, scope)
+    for name in ("filename_pattern", "job_environment"):
+        if (section := root.section(name)) is not None:
+            vocabulary.check(name, section, scope)
+    for group, kind in (("directory_pattern", "directory_pattern"), ("archive", "archive"), ("site", "target site")):
+        for _, section in (root.section(group) or Section()).sections():
+            vocabulary.check(kind, section, scope)
+    for _, section in (root.section("filetype_metadata") or Section()).sections():
+        vocabulary.check("filetype", section, scope)
+        if (columns := section.section("columns")) is not None:
+            vocabulary.check("columns", columns, scope)
+
+
+def _patterns(root: Section) -> Section:
+    result = Section()
+    for name in ("filename_pattern", "directory_pattern"):
+        if (section := root.section(name)) is not None:
+            result.set(name, section)
     return result
 
 
@@ -80,12 +108,15 @@ def _filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
         for column, value in column_section.values() if column_section else ():
             kind, _, source = value.text.partition(" ")
             if kind not in COLUMN_TYPES:
-                faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES)
+                faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES, code="F211")
             if source.strip() and not source.strip().lower().startswith("header:"):
-                faults.at(value, f"column source '{source.strip()}' is not known", "write header:KEY, or nothing")
+                start = len(value.text) - len(source.strip())
+                message = f"column source '{source.strip()}' is not known"
+                faults.at(value.part(start, len(value.text)), message, "write header:KEY, or nothing", code="F212")
             columns.append((column, kind, source.strip()))
         if columns and section.value("metadata_table") is None:
-            faults.at(section, f"filetype '{name}' has columns but no 'metadata_table'")
+            message = f"filetype '{name}' has columns but no 'metadata_table'"
+            faults.at(section, message, "add 'metadata_table = …'", code="F213")
         result[name] = FileType(
             name=name,
             metadata_table=section.text("metadata_table"),
@@ -105,42 +136,58 @@ def filetypes(document: Document) -> dict[str, FileType]:
     return result
 
 
-def _blocks(root: Section, filetypes: dict[str, FileType], faults: Faults) -> tuple[Block, ...]:
-    blocks: list[Block] = []
-    seen: dict[str, str] = {}
-    group, modules = root.section("block"), root.section("module")
-    known_blocks = [name for name, _ in group.sections()] if group else []
-    known_modules = [name for name, _ in modules.sections()] if modules else []
-    for at, name in _names(root.value("blocklist"), "block", faults):
-        section = group.section(name) if group else None
-        if section is None:
-            faults.unknown(at, "block", name, known_blocks)
-            continue
-        if any(block.name == name for block in blocks):
-            faults.at(at, f"block '{name}' stands in the blocklist twice", "remove one of the two")
-            continue
-        modulelist = faults.needed(section, "modulelist", f"block '{name}'")
-        found = []
-        for item, module_name in _names(modulelist, "module", faults):
-            module = modules.section(module_name) if modules else None
-            if module is None:
-                faults.unknown(item, "module", module_name, known_modules)
-            elif module_name in seen:
-                remedy = "a module runs once: copy it under another name"
-                faults.at(item, f"module '{module_name}' already runs in block '{seen[module_name]}'", remedy)
+class _Blocks:
+    """Reads the blocks of a campaign, and through them its modules."""
+
+    def __init__(self, bare: Campaign, filetypes: dict[str, FileType], vocabulary: Vocabulary, faults: Faults) -> None:
+        self.root, self.scope = bare.document.root, bare.scope()
+        self.filetypes, self.vocabulary, self.faults = filetypes, vocabulary, faults
+        self.blocks, self.modules = (self.root.section(kind) or Section() for kind in ("block", "module"))
+        self.ran: dict[str, str] = {}
+
+    def read(self, keys: Keys) -> tuple[Block, ...]:
+        """Return the blocks that the campaign lists."""
+        faults, found = self.faults, dict[str, Block]()
+        for at, name in self.names(keys, self.root, "blocklist", "block"):
+            section = self.blocks.section(name)
+            if section is None:
+                faults.unknown(at, "block", name, [name for name, _ in self.blocks.sections()], code="F205")
+            elif name in found:
+                faults.at(at, f"block '{name}' stands in the blocklist twice", "remove one of the two", code="F206")
             else:
-                seen[module_name] = name
-                found.append(ModuleReader(module_name, name, module, section, root, filetypes, faults).read())
-        blocks.append(Block(name=name, section=section, modules=tuple(found)))
-    return tuple(blocks)
+                found[name] = self.block(name, section)
+        return tuple(found.values())
 
+    def block(self, name: str, section: Section) -> Block:
+        """Read one block."""
+        scope = replace(self.scope, current={"blockname": name}, members={**self.scope.members, "block": name})
+        self.faults.needed(section, "modulelist", f"block '{name}'", code="F208")
+        self.vocabulary.check("block", section, scope)
+        modules = []
+        for item, module_name in self.names(Keys(scope, self.faults), section, "modulelist", "module"):
+            module = self.modules.section(module_name)
+            if module is None:
+                known = [name for name, _ in self.modules.sections()]
+                self.faults.unknown(item, "module", module_name, known, code="F209")
+            elif module_name in self.ran:
+                message = f"module '{module_name}' already runs in block '{self.ran[module_name]}'"
+                self.faults.at(item, message, "a module runs once: copy it under another name", code="F210")
+            else:
+                self.ran[module_name] = name
+                inner = replace(
+                    scope,
+                    current={**scope.current, "modulename": module_name},
+                    members={**scope.members, "module": module_name},
+                )
+                reader = ModuleReader(module_name, name, module, section, inner, self.filetypes, self.faults)
+                modules.append(reader.read(self.vocabulary))
+        return Block(name=name, section=section, modules=tuple(modules))
 
-def _names(value: Value | None, what: str, faults: Faults) -> list[tuple[Value, str]]:
-    """Return the names in a comma list with their places; they go into file names and labels."""
-    items = value.items() if value else ()
-    if value is not None and not items:
-        faults.at(value, f"this list names no {what}")
-    for item in items:
-        if not _UNIT.match(item.text):
-            faults.at(item, f"the name of {what} '{item.text}' may hold letters, digits, '_', '.', '+' and '-' only")
-    return [(item, item.text.lower()) for item in items if _UNIT.match(item.text)]
+    def names(self, keys: Keys, section: Section, key: str, what: str) -> list[tuple[Value, str]]:
+        """Return the names in a comma list with their places; they go into file names and labels."""
+        items = keys.items(section, key)
+        value = section.value(key)
+        if value is not None and not items:
+            self.faults.at(value, f"this list names no {what}", "write one name, or several with commas", code="F207")
+        read = [(item, self.faults.read(key, item, NAMES)) for item in items]
+        return [(item, names[0]) for item, names in read if names]

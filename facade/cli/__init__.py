@@ -16,6 +16,7 @@ from facade.errors import BAD_INPUT, FAILED, INTERRUPTED, FacadeError
 
 VERBS = {
     "check": ("campaigns", "Report every fault of a campaign in one go."),
+    "show": ("showing", "Look things up: keywords, faults."),
     "plan": ("campaigns", "Find inputs, divide them, show what would run."),
     "submit": ("running", "Plan a campaign, register an attempt, run it."),
     "resume": ("running", "Go on with an attempt: only what is missing."),

@@ -34,7 +34,7 @@ CASES = {
     "derived from what was not used": (
         "ancestry = file.raw:file.img",
         "ancestry = file.img:file.img",
-        """error: ancestry: 'file.img' cannot be derived from itself
+        """error: ancestry: 'file.img' cannot be derived from itself [F308]
 ancestry = file.img:file.img
            ^^^^^^^^^^^^^^^^^
   name it in 'used' or 'was_generated_by' of the same exec""",
@@ -42,7 +42,7 @@ ancestry = file.img:file.img
     "unknown module": (
         "modulelist = reduce, stack",
         "modulelist = reduce, stck",
-        """error: no module is called 'stck'
+        """error: no module is called 'stck' [F209]
 modulelist = reduce, stck
                      ^^^^
   did you mean 'stack'?""",
@@ -50,7 +50,7 @@ modulelist = reduce, stck
     "module on a continued line": (
         "modulelist = reduce, stack",
         "modulelist = reduce, \\\n     stck",
-        """error: no module is called 'stck'
+        """error: no module is called 'stck' [F209]
 stck
 ^^^^
   did you mean 'stack'?""",
@@ -58,7 +58,7 @@ stck
     "module twice": (
         "modulelist = reduce, stack",
         "modulelist = reduce, stack, reduce",
-        """error: module 'reduce' already runs in block 'b'
+        """error: module 'reduce' already runs in block 'b' [F210]
 modulelist = reduce, stack, reduce
                             ^^^^^^
   a module runs once: copy it under another name""",
@@ -66,7 +66,7 @@ modulelist = reduce, stack, reduce
     "unknown block": (
         "blocklist = b",
         "blocklist = b, bb",
-        """error: no block is called 'bb'
+        """error: no block is called 'bb' [F205]
 blocklist = b, bb
                ^^
   did you mean 'b'?""",
@@ -74,7 +74,7 @@ blocklist = b, bb
     "block twice": (
         "blocklist = b",
         "blocklist = b, B",
-        """error: block 'b' stands in the blocklist twice
+        """error: block 'b' stands in the blocklist twice [F206]
 blocklist = b, B
                ^
   remove one of the two""",
@@ -82,21 +82,23 @@ blocklist = b, B
     "empty list": (
         "blocklist = b",
         "blocklist = ,",
-        """error: this list names no block
+        """error: this list names no block [F207]
 blocklist = ,
-            ^""",
+            ^
+  write one name, or several with commas""",
     ),
     "bad name": (
         "modulelist = reduce, stack",
         "modulelist = reduce, stack, a/b",
-        """error: the name of module 'a/b' may hold letters, digits, '_', '.', '+' and '-' only
+        """error: 'modulelist' must be a list of names [F220]
 modulelist = reduce, stack, a/b
-                            ^^^""",
+                             ^
+  write letters, digits, '_', '.', '+' and '-', the first a letter or digit""",
     ),
     "no modulelist": (
         "modulelist = reduce, stack",
         "",
-        """error: block 'b' has no 'modulelist'
+        """error: block 'b' has no 'modulelist' [F208]
 <b>
 ^
   add 'modulelist = …'""",
@@ -104,22 +106,23 @@ modulelist = reduce, stack, a/b
     "request number": (
         "reqnum = 7",
         "reqnum = seven",
-        """error: 'reqnum' must be a whole number from 1
+        """error: 'reqnum' must be a whole number from 1 [F220]
 reqnum = seven
          ^^^^^
-  write for example 'reqnum = 11'""",
+  write at most 9 digits""",
     ),
     "unit name": (
         "unitname = u",
         "unitname = a b",
-        """error: 'unitname' is 'a b'; it may hold letters, digits, '_', '.', '+' and '-' only
+        """error: 'unitname' must be a name [F220]
 unitname = a b
-           ^^^""",
+            ^
+  write letters, digits, '_', '.', '+' and '-', the first a letter or digit""",
     ),
     "identity without value": (
         "campaign = C",
         "campaign = C-${nope}",
-        """error: undefined variable 'nope'
+        """error: undefined variable 'nope' [F101]
 campaign = C-${nope}
              ^^^^^^^
   define 'nope = …'""",
@@ -127,7 +130,7 @@ campaign = C-${nope}
     "column type": (
         "visit = int",
         "visit = integer",
-        """error: no column type is called 'integer'
+        """error: no column type is called 'integer' [F211]
 visit = integer
         ^^^^^^^
   did you mean 'int'?""",
@@ -135,22 +138,23 @@ visit = integer
     "column source": (
         "seeing = float header:SEEING",
         "seeing = float SEEING",
-        """error: column source 'SEEING' is not known
+        """error: column source 'SEEING' is not known [F212]
 seeing = float SEEING
-         ^^^^^^^^^^^^
+               ^^^^^^
   write header:KEY, or nothing""",
     ),
     "no metadata table": (
         "metadata_table = image",
         "",
-        """error: filetype 'img' has columns but no 'metadata_table'
+        """error: filetype 'img' has columns but no 'metadata_table' [F213]
 <img>
-^""",
+^
+  add 'metadata_table = …'""",
     ),
     "no wrapper": (
         "wrappername = generic",
         "",
-        """error: module 'reduce' has no 'wrappername'
+        """error: module 'reduce' has no 'wrappername' [F301]
 <module reduce>
 ^
   add 'wrappername = …'""",
@@ -158,7 +162,7 @@ seeing = float SEEING
     "no execname": (
         "execname = reduce\n",
         "",
-        """error: exec_1 of module 'reduce' has no 'execname'
+        """error: exec_1 of module 'reduce' has no 'execname' [F303]
 <exec_1>
 ^
   add 'execname = …'""",
@@ -166,23 +170,22 @@ seeing = float SEEING
     "flag": (
         "dirpat = d\n        </raw>",
         "dirpat = d\noptional = maybe\n        </raw>",
-        """error: 'optional' must be true or false
+        """error: 'optional' must be true or false [F220]
 optional = maybe
            ^^^^^
-  write True or False""",
+  write true, t, yes, y, 1, or false, f, no, n, 0; case makes no difference""",
     ),
     "hyphen style": (
         "execname = reduce\n",
         "execname = reduce\ncmd_hyphen = gnu\n",
-        """error: no hyphen style is called 'gnu'
+        """error: 'cmd_hyphen' must be allsingle, alldouble or mixed_gnu [F220]
 cmd_hyphen = gnu
-             ^^^
-  known: allsingle, alldouble, mixed_gnu""",
+             ^^^""",
     ),
     "reference": (
         "used = file.raw",
         "used = raw",
-        """error: 'raw' names no file or list
+        """error: 'used' must be a reference: 'raw' names no file or list [F220]
 used = raw
        ^^^
   write file.NAME, list.NAME or list.NAME.FILE""",
@@ -190,7 +193,7 @@ used = raw
     "reference to nothing": (
         "used = file.raw",
         "used = file.raw, file.rew",
-        """error: no file of module 'reduce' is called 'rew'
+        """error: no file of module 'reduce' is called 'rew' [F304]
 used = file.raw, file.rew
                  ^^^^^^^^
   did you mean 'raw'?""",
@@ -198,7 +201,7 @@ used = file.raw, file.rew
     "member of a list": (
         "used = list.imgs.img",
         "used = list.imgs.coad",
-        """error: no file of module 'stack' is called 'coad'
+        """error: no file of module 'stack' is called 'coad' [F304]
 used = list.imgs.coad
        ^^^^^^^^^^^^^^
   did you mean 'coadd'?""",
@@ -206,14 +209,15 @@ used = list.imgs.coad
     "ancestry": (
         "ancestry = file.raw:file.img",
         "ancestry = file.raw:file.img, file.raw",
-        """error: 'file.raw' in ancestry is not 'parent:child'
+        """error: 'file.raw' in ancestry is not 'parent:child' [F307]
 ancestry = file.raw:file.img, file.raw
-                              ^^^^^^^^""",
+                              ^^^^^^^^
+  write PARENT:CHILD, for example file.raw:file.calexp""",
     ),
     "ancestry of nothing": (
         "ancestry = file.raw:file.img",
         "ancestry = file.raw:file.cat",
-        """error: no file of module 'reduce' is called 'cat'
+        """error: no file of module 'reduce' is called 'cat' [F304]
 ancestry = file.raw:file.cat
                     ^^^^^^^^
   known: raw, img""",
@@ -221,15 +225,15 @@ ancestry = file.raw:file.cat
     "position": (
         "i = ${file.raw.fullname}",
         "_00 = ${file.raw.fullname}",
-        """error: '_00' is no position on the command line
+        """error: '_00' is no position on the command line [F306]
 _00 = ${file.raw.fullname}
-      ^^^^^^^^^^^^^^^^^^^^
+^^^
   write _01, _02_name …; 1 is the first""",
     ),
     "loop object": (
         "loopobj = file.raw",
         "loopobj = file.raws",
-        """error: no file of module 'reduce' is called 'raws'
+        """error: no file of module 'reduce' is called 'raws' [F304]
 loopobj = file.raws
           ^^^^^^^^^
   did you mean 'raw'?""",
@@ -237,7 +241,7 @@ loopobj = file.raws
     "loop object without loop": (
         "    wrapperloop = visit, ccd\n",
         "",
-        """error: module 'reduce' has a loopobj but no wrapperloop
+        """error: module 'reduce' has a loopobj but no wrapperloop [F321]
 loopobj = file.raw
           ^^^^^^^^
   add 'wrapperloop = …' or remove it""",
@@ -245,7 +249,7 @@ loopobj = file.raw
     "nameless output": (
         "filepat = out\n",
         "",
-        """error: output 'img' has no name
+        """error: output 'img' has no name [F313]
 <img>
 ^
   add filepat or filename""",
@@ -253,7 +257,7 @@ loopobj = file.raw
     "listonly output": (
         "filepat = out\n",
         "filepat = out\nlistonly = True\n",
-        """error: output 'img' of module 'reduce' is listonly
+        """error: output 'img' of module 'reduce' is listonly [F322]
 <img>
 ^
   remove listonly""",
@@ -261,7 +265,7 @@ loopobj = file.raw
     "output without filetype": (
         "filetype = img\n",
         "",
-        """error: output 'img' of module 'reduce' has no 'filetype'
+        """error: output 'img' of module 'reduce' has no 'filetype' [F316]
 <img>
 ^
   add 'filetype = …'""",
@@ -269,7 +273,7 @@ loopobj = file.raw
     "unknown filetype": (
         "filetype = img\n",
         "filetype = image\n",
-        """error: no filetype is called 'image'
+        """error: no filetype is called 'image' [F311]
 filetype = image
            ^^^^^
   did you mean 'img'?""",
@@ -277,7 +281,7 @@ filetype = image
     "no directory": (
         "dirpat = d\n        </raw>",
         "</raw>",
-        """error: file 'raw' of module 'reduce' has no 'dirpat'
+        """error: file 'raw' of module 'reduce' has no 'dirpat' [F312]
 <raw>
 ^
   add 'dirpat = …'""",
@@ -301,7 +305,7 @@ filepat = outt
     "neither name nor source": (
         "exec = find\n",
         "",
-        """error: file 'raw' has neither a name nor a source
+        """error: file 'raw' has neither a name nor a source [F314]
 <raw>
 ^
   add filepat, filename, query_fields, exec or depends""",
@@ -309,14 +313,15 @@ filepat = outt
     "name with a dot": (
         "    <file>\n        <raw>",
         "    <file>\n<a.b>\nfilename = x\ndirpat = d\n</a.b>\n        <raw>",
-        """error: the name of file 'a.b' holds a '.', which separates the parts of a reference
+        """error: the name of file 'a.b' holds a '.', which separates the parts of a reference [F325]
 <a.b>
-^""",
+^
+  write <a_b>""",
     ),
     "query field": (
         "exec = find\n",
         "query_fields = filetype, quality\nfiletype = raw\n",
-        """error: query field 'quality' has no value
+        """error: query field 'quality' has no value [F309]
 query_fields = filetype, quality
                          ^^^^^^^
   add 'quality = …' to the section""",
@@ -324,7 +329,7 @@ query_fields = filetype, quality
     "query without filetype": (
         "exec = find\n",
         "query_fields = project\n",
-        """error: a generic query needs the filetype it looks for
+        """error: a generic query needs the filetype it looks for [F310]
 query_fields = project
                ^^^^^^^
   add 'filetype = …'""",
@@ -332,15 +337,14 @@ query_fields = project
     "query output": (
         "exec = find\n",
         "exec = find\nqouttype = xml\n",
-        """error: no output type of queries is called 'xml'
+        """error: 'qouttype' must be wcl or json [F220]
 qouttype = xml
-           ^^^
-  known: wcl, json""",
+           ^^^""",
     ),
     "depends": (
         "depends = reduce.file.img",
         "depends = reduce",
-        """error: 'reduce' names no dataset of a module
+        """error: 'reduce' names no dataset of a module [F326]
 depends = reduce
           ^^^^^^
   write MODULE.file.NAME, MODULE.list.NAME or MODULE.list.NAME.FILE""",
@@ -371,7 +375,7 @@ depends = reduce.file.image
     "columns": (
         "columns = img.fullname, img.ccd\n",
         "",
-        """error: list 'imgs' of module 'stack' has no 'columns'
+        """error: list 'imgs' of module 'stack' has no 'columns' [F317]
 <imgs>
 ^
   add 'columns = …'""",
@@ -379,7 +383,7 @@ depends = reduce.file.image
     "fullname of nothing": (
         "columns = img.fullname, img.ccd\n",
         "columns = img.ccd, imgg.fullname\n",
-        """error: no file of module 'stack' is called 'imgg'
+        """error: no file of module 'stack' is called 'imgg' [F304]
 columns = img.ccd, imgg.fullname
                    ^^^^^^^^^^^^^
   did you mean 'img'?""",
@@ -387,7 +391,7 @@ columns = img.ccd, imgg.fullname
     "fullname of nobody": (
         "columns = img.fullname, img.ccd\n",
         "columns = fullname\n",
-        """error: list 'imgs' does not say whose fullname it wants
+        """error: list 'imgs' does not say whose fullname it wants [F319]
 columns = fullname
           ^^^^^^^^
   write FILE.fullname""",
@@ -395,7 +399,7 @@ columns = fullname
     "list format": (
         "sortkey = ccd\n",
         "format = csv\n",
-        """error: no list format is called 'csv'
+        """error: 'format' must be textsp, textcsv or texttab [F220]
 format = csv
          ^^^
   did you mean 'textcsv'?""",
@@ -403,7 +407,7 @@ format = csv
     "sortkey": (
         "sortkey = ccd\n",
         "sortkey = (ccd, int, True, 4)\n",
-        """error: sortkey '(ccd, int, True, 4)' is not understood
+        """error: sortkey '(ccd, int, True, 4)' is not understood [F320]
 sortkey = (ccd, int, True, 4)
           ^^^^^^^^^^^^^^^^^^^
   write KEY, or (KEY, numeric, reverse)""",
@@ -411,7 +415,7 @@ sortkey = (ccd, int, True, 4)
     "list file without directory": (
         "filepat = list\n            dirpat = d\n",
         "filepat = list\n",
-        """error: list 'imgs' of module 'stack' has no 'dirpat'
+        """error: list 'imgs' of module 'stack' has no 'dirpat' [F318]
 <imgs>
 ^
   add 'dirpat = …'""",
@@ -419,14 +423,15 @@ sortkey = (ccd, int, True, 4)
     "add_cmdline": (
         "    <list>\n        <imgs>",
         "<wrapper>\nadd_cmdline = list.imgs.img.ccd\n</wrapper>\n    <list>\n        <imgs>",
-        """error: add_cmdline must read 'SEPARATOR'.join(list.LIST.FILE.COLUMN)
+        """error: add_cmdline must read 'SEPARATOR'.join(list.LIST.FILE.COLUMN) [F323]
 add_cmdline = list.imgs.img.ccd
-              ^^^^^^^^^^^^^^^^^""",
+              ^^^^^^^^^^^^^^^^^
+  for example '^'.join(list.det.det.filter)""",
     ),
     "add_cmdline of nothing": (
         "    <list>\n        <imgs>",
         "<wrapper>\nadd_cmdline = '^'.join(list.img.img.ccd)\n</wrapper>\n    <list>\n        <imgs>",
-        """error: no list of module 'stack' is called 'img'
+        """error: no list of module 'stack' is called 'img' [F304]
 add_cmdline = '^'.join(list.img.img.ccd)
                        ^^^^^^^^^^^^
   did you mean 'imgs'?""",
@@ -434,22 +439,23 @@ add_cmdline = '^'.join(list.img.img.ccd)
     "per_file_cmdline": (
         "    <list>\n        <imgs>",
         "<wrapper>\nper_file_cmdline = list.imgs.img\n</wrapper>\n    <list>\n        <imgs>",
-        """error: per_file_cmdline must read list.LIST.FILE:TEMPLATE
+        """error: per_file_cmdline must read list.LIST.FILE:TEMPLATE [F324]
 per_file_cmdline = list.imgs.img
-                   ^^^^^^^^^^^^^""",
+                   ^^^^^^^^^^^^^
+  for example list.raws.raw:--id visit=$(visit)""",
     ),
     "per_file_cmdline of a file": (
         "    <list>\n        <imgs>",
         "<wrapper>\nper_file_cmdline = file.img:-x\n</wrapper>\n    <list>\n        <imgs>",
-        """error: per_file_cmdline goes through a list, not a file
+        """error: per_file_cmdline goes through a list, not a file [F324]
 per_file_cmdline = file.img:-x
-                   ^^^^^^^^^^^
-  write list.LIST.FILE""",
+                   ^^^^^^^^
+  for example list.raws.raw:--id visit=$(visit)""",
     ),
     "undefined variable": (
         "o = ${file.img.fullname}",
         "o = ${file.img.fullname} ${visitt:4}",
-        """error: undefined variable 'visitt'
+        """error: undefined variable 'visitt' [F101]
 o = ${file.img.fullname} ${visitt:4}
                          ^^^^^^^^^^^
   did you mean 'visit'?""",
@@ -457,7 +463,7 @@ o = ${file.img.fullname} ${visitt:4}
     "undefined variable in a pattern": (
         "out = ${flabel}-${visit}",
         "out = ${flable}-${visit}",
-        """error: undefined variable 'flable'
+        """error: undefined variable 'flable' [F101]
 out = ${flable}-${visit}-${ccd:3}-r${reqnum}p${attnum:2}.fits
       ^^^^^^^^^
   did you mean 'flabel'?""",
@@ -465,7 +471,7 @@ out = ${flable}-${visit}-${ccd:3}-r${reqnum}p${attnum:2}.fits
     "undefined variable behind another": (
         "ops_run_dir = ${project}",
         "top = ${proyect}\nops_run_dir = ${top}",
-        """error: undefined variable 'proyect'
+        """error: undefined variable 'proyect' [F101]
 top = ${proyect}
       ^^^^^^^^^^
   did you mean 'project'?""",
@@ -498,7 +504,7 @@ def test_a_campaign_without_a_required_key_is_told_once(key: str) -> None:
     lines = [line for line in WHOLE.splitlines() if not line.startswith(f"{key} =")]
     with pytest.raises(CampaignError) as caught:
         small("\n".join(lines))
-    assert str(caught.value) == f"c.wcl:1:1: error: the campaign has no '{key}'\n  add '{key} = …'"
+    assert str(caught.value) == f"c.wcl:1:1: error: the campaign has no '{key}' [F201]\n  add '{key} = …'"
 
 
 def test_an_empty_campaign_is_told_all_it_lacks() -> None:
@@ -521,7 +527,7 @@ def test_several_faults_are_told_in_one_go_in_the_order_of_the_text() -> None:
         "no module is called 'nope'",
         "no file of module 'reduce' is called 'rew'",
         "undefined variable 'nothing_like_it'",
-        "no list format is called 'csv'",
+        "'format' must be textsp, textcsv or texttab",
     ]
     assert [line for line, _ in places] == sorted(line for line, _ in places)
 
@@ -594,13 +600,17 @@ def test_new_names_need_a_pattern() -> None:
         (
             "divide_by = visit, ccd",
             "dvide_by = visit, ccd",
-            "'dvide_by' is no keyword of a file section\n  did you mean 'divide_by'?",
+            "'dvide_by' is no keyword of a file section, and nothing uses it\n  did you mean 'divide_by'?",
         ),
-        ("sortkey = ccd", "sort_key = ccd", "'sort_key' is no keyword of a list section\n  did you mean 'sortkey'?"),
+        (
+            "sortkey = ccd",
+            "sort_key = ccd",
+            "'sort_key' is no keyword of a list section, and nothing uses it\n  did you mean 'sortkey'?",
+        ),
         (
             "wrapperloop = visit\n    loopobj = list.imgs",
             "wraperloop = visit",
-            "'wraperloop' is no keyword of a module section\n  did you mean 'wrapperloop'?",
+            "'wraperloop' is no keyword of a module section, and nothing uses it\n  did you mean 'wrapperloop'?",
         ),
     ],
 )

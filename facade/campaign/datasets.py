@@ -1,0 +1,242 @@
+"""Reading the ``file`` and ``list`` sections of a module (desdm.md §1.7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from facade.campaign.faults import Faults, Keys, key_of
+from facade.campaign.model import Depends, FileSpec, ListSpec, QuerySpec, Ref
+from facade.campaign.words import BOOL, KEYS, LIST_FORMAT, NAME, QUERY_OUTPUT, REF, TRUE
+from facade.files import FileType
+from facade.wcl.tree import Section, Value
+
+_SORT = re.compile(r"\(\s*(?P<key>[\w.]+)\s*(?:,\s*(?P<numeric>\w*)\s*)?(?:,\s*(?P<reverse>\w*)\s*)?\)$")
+
+
+class Named:
+    """What a module calls its files and lists, and references to them."""
+
+    def __init__(self, module: str, section: Section, faults: Faults) -> None:
+        self.module, self.section, self.faults = module, section, faults
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of the module's files or lists."""
+        group = self.section.section(kind)
+        return [name for name, _ in group.sections()] if group else []
+
+    def ref(self, key: str, at: Value) -> Ref:
+        """Read a reference under *key* and check that the module has what it names."""
+        found = self.faults.read(key, at, REF) or Ref("", at.text)
+        files, lists = self.names("file"), self.names("list")
+        known = files if found.kind == "file" else lists
+        if found.kind and found.name not in known:
+            self.faults.unknown(at, f"{found.kind} of module '{self.module}'", found.name, known, code="F304")
+        elif found.member and found.member not in files:
+            self.faults.unknown(at, f"file of module '{self.module}'", found.member, files, code="F304")
+        return found
+
+
+class DatasetReader:
+    """Reads the file and list sections of one module; *outer* are the sections around them, nearest first."""
+
+    def __init__(
+        self, named: Named, keys: Keys, outer: tuple[Section, ...], filetypes: Mapping[str, FileType], faults: Faults
+    ) -> None:
+        self.named, self.keys, self.outer, self.filetypes, self.faults = named, keys, outer, filetypes, faults
+        self.module = named.module
+
+    def group(self, kind: str) -> list[tuple[str, Section]]:
+        """Return (name, section) of each file or list."""
+        found = self.named.section.section(kind)
+        sections = list(found.sections()) if found else []
+        for key, value in found.values() if found else ():
+            message = f"'{key}' stands in <{kind}> itself, not in one of its sections"
+            self.faults.at(key_of(key, value), message, "move it into one of them", code="F335")
+        for name, section in sections:
+            if "." in name:
+                message = f"the name of {kind} '{name}' holds a '.', which separates the parts of a reference"
+                self.faults.at(section, message, f"write <{name.replace('.', '_')}>", code="F325")
+        return sections
+
+    def file(self, name: str, section: Section, output: bool) -> FileSpec:
+        """Read one file section."""
+        faults, keys = self.faults, self.keys
+        depends, newname = self.depends(section)
+        spec = FileSpec(
+            name=name,
+            section=section,
+            query=self.query(section),
+            depends=depends,
+            newname=newname,
+            keys=self.grouping(section),
+            dirpat=keys.value(section, "dirpat"),
+            filepat=keys.value(section, "filepat"),
+            filename=section.value("filename"),
+            filetype=self.filetype(section),
+            listonly=keys.word(section, "listonly", BOOL, False),
+            optional=keys.word(section, "optional", BOOL, False),
+            savefiles=keys.word(section, "savefiles", BOOL, True),
+            multiple=keys.word(section, "ignore_multiple_error", BOOL, False),
+            fullname=section.value("fullname"),
+            rename=section.value("rename_file"),
+        )
+        if not any(section.value(key) for key in ("dirpat", "fullname")):
+            faults.needed(section, "dirpat", f"file '{name}' of module '{self.module}'", code="F312")
+        named = any(section.value(key) for key in ("filepat", "filename", "fullname"))
+        if output and not named:
+            faults.at(section, f"output '{name}' has no name", "add filepat or filename", code="F313")
+        elif not (named or spec.query or spec.listonly or any(map(section.value, ("depends", "depends-newname")))):
+            remedy = "add filepat, filename, query_fields, exec or depends"
+            faults.at(section, f"file '{name}' has neither a name nor a source", remedy, code="F314")
+        if spec.newname and not named:
+            message = f"file '{name}' takes new names from 'depends-newname' but has no pattern"
+            faults.at(section, message, "add filepat", code="F315")
+        if output:
+            faults.needed(section, "filetype", f"output '{name}' of module '{self.module}'", code="F316")
+        return spec
+
+    def list(self, name: str, section: Section) -> ListSpec:
+        """Read one list section."""
+        faults, keys = self.faults, self.keys
+        depends, newname = self.depends(section)
+        faults.needed(section, "columns", f"list '{name}' of module '{self.module}'", code="F317")
+        columns = keys.items(section, "columns")
+        if any(section.value(key) for key in ("filepat", "filename")):
+            faults.needed(section, "dirpat", f"list '{name}' of module '{self.module}'", code="F318")
+        for item in columns:
+            self.column(name, item)
+        sortkey, reverse = self.sortkey(section)
+        return ListSpec(
+            name=name,
+            section=section,
+            query=self.query(section),
+            depends=depends,
+            newname=newname,
+            keys=self.grouping(section),
+            dirpat=keys.value(section, "dirpat"),
+            filepat=keys.value(section, "filepat"),
+            filename=section.value("filename"),
+            columns=tuple(_column(item.text) for item in columns),
+            format=keys.word(section, "format", LIST_FORMAT, "textsp"),
+            header=keys.word(section, "header", BOOL, False),
+            sortkey=sortkey,
+            reverse=reverse,
+        )
+
+    def query(self, section: Section) -> QuerySpec | None:
+        """Read how a dataset is found: by a query code or executable, or by the generic query."""
+        program, fields = section.value("exec"), self.keys.value(section, "query_fields")
+        output = self.keys.word(section, "output_fields", KEYS, ())
+        source = program or fields
+        if source is not None and (depends := section.value("depends") or section.value("depends-newname")):
+            self.faults.warn(
+                depends,
+                f"'{section.name}' has both a query and 'depends': a file takes 'depends', a list takes the query",
+                "remove one of the two",
+                code="F327",
+            )
+        if program is not None:
+            return QuerySpec(
+                program=program.text,
+                at=program,
+                arguments=section.text("args"),
+                output=output,
+                output_type=self.keys.word(section, "qouttype", QUERY_OUTPUT, "wcl"),
+            )
+        if fields is None:
+            return None
+        return QuerySpec(
+            program="generic",
+            at=fields,
+            fields=self.wanted(section, fields),
+            output=output,
+            table=self.table(section, fields),
+        )
+
+    def wanted(self, section: Section, fields: Value) -> tuple[tuple[str, str], ...]:
+        """Return the fields of a generic query, each with the value that it must have."""
+        wanted = []
+        for item in fields.items():
+            field = item.text.lower().rpartition(".")[2]
+            value = next((v for s in (section, *self.outer) if (v := s.value(field)) is not None), None)
+            if value is None:
+                remedy = f"add '{field} = …' to the section"
+                self.faults.at(item, f"query field '{item.text}' has no value", remedy, code="F309")
+            else:
+                wanted.append((field, value.text))
+        return tuple(wanted)
+
+    def table(self, section: Section, fields: Value) -> str:
+        """Return the table of a generic query, which is that of the filetype."""
+        filetype, table = self.keys.value(section, "filetype"), self.keys.value(section, "query_table")
+        if section.value("filetype") is None:
+            self.faults.at(fields, "a generic query needs the filetype it looks for", "add 'filetype = …'", code="F310")
+        found = self.filetypes.get(filetype.text.lower()) if filetype else None
+        if table is not None and found is not None and table.text.lower() != found.metadata_table.lower():
+            kept = f"in '{found.metadata_table}'" if found.metadata_table else "in no table"
+            message = f"'{table.text}' is not asked: metadata of '{found.name}' are kept {kept}"
+            self.faults.warn(table, message, "remove query_table", code="F328")
+        return table.text if table is not None else ""
+
+    def depends(self, section: Section) -> tuple[tuple[Depends, ...], bool]:
+        """Read ``depends`` or ``depends-newname``."""
+        for key in ("depends", "depends-newname"):
+            if section.value(key) is not None:
+                items = self.keys.items(section, key)
+                return tuple(one for item in items if (one := self.dependence(item))), key == "depends-newname"
+        return (), False
+
+    def dependence(self, item: Value) -> Depends | None:
+        """Read ``module.file.x`` or ``module.list.l[.x]``."""
+        module, _, rest = item.text.lower().partition(".")
+        parts = rest.split(".")
+        if (parts[0], len(parts)) not in (("file", 2), ("list", 2), ("list", 3)) or not all(parts):
+            remedy = "write MODULE.file.NAME, MODULE.list.NAME or MODULE.list.NAME.FILE"
+            self.faults.at(item, f"'{item.text}' names no dataset of a module", remedy, code="F326")
+            return None
+        return Depends(module, Ref(parts[0], parts[1], parts[2] if len(parts) == 3 else ""), item)
+
+    def grouping(self, section: Section) -> tuple[str, ...]:
+        """Grouping keys: loopkey over match over divide_by (synonyms, desdm.md §1.7)."""
+        found = next((key for key in ("loopkey", "match", "divide_by") if section.value(key) is not None), "")
+        return self.keys.word(section, found, KEYS, ())
+
+    def filetype(self, section: Section) -> str:
+        """Return the filetype, which must be defined."""
+        value = self.keys.value(section, "filetype")
+        name = self.keys.word(section, "filetype", NAME, "").lower()
+        if value is not None and name and name not in self.filetypes:
+            self.faults.unknown(value, "filetype", name, self.filetypes, code="F311")
+        return name
+
+    def column(self, name: str, item: Value) -> None:
+        """Check one column of list *name*: ``FILE.column``, or ``column`` alone."""
+        nick, column = _column(item.text)
+        if column.lower() == "fullname" and nick not in self.named.names("file"):
+            if nick:
+                self.faults.unknown(
+                    item, f"file of module '{self.module}'", nick, self.named.names("file"), code="F304"
+                )
+            else:
+                message = f"list '{name}' does not say whose fullname it wants"
+                self.faults.at(item, message, "write FILE.fullname", code="F319")
+
+    def sortkey(self, section: Section) -> tuple[tuple[str, ...], bool]:
+        """Read ``key, key`` or ``(key, numeric, reverse)``; numbers are ordered as numbers either way."""
+        value = self.keys.value(section, "sortkey")
+        if value is None:
+            return (), False
+        if "(" not in value.text:
+            return KEYS.read(value), False
+        found = _SORT.match(value.text.lower())
+        if not found:
+            remedy = "write KEY, or (KEY, numeric, reverse)"
+            self.faults.at(value, f"sortkey '{value.text}' is not understood", remedy, code="F320")
+            return (), False
+        return (found["key"],), found["reverse"] in (*TRUE, "reverse")
+
+
+def _column(item: str) -> tuple[str, str]:
+    nick, dot, column = item.rpartition(".")
+    return (nick.lower(), column) if dot else ("", item)

@@ -1,0 +1,424 @@
+"""Every keyword that facade knows, in one table: where it stands, its type, its meaning, whether it has an effect.
+
+``docs/keywords.md`` and ``facade show keywords`` are made from this table, and campaigns are checked against it. The
+keywords of the original are those of desdm.md §1.7 and, for its LSST wrapper, §4.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from facade.campaign.words import (
+    BELOW,
+    BOOL,
+    COUNT,
+    DIRPAT,
+    DISK,
+    FILEPAT,
+    HYPHEN,
+    INT,
+    KEYS,
+    LIST,
+    LIST_FORMAT,
+    NAME,
+    NAMES,
+    PATH,
+    QUERY_OUTPUT,
+    REF,
+    REFS,
+    SECTION,
+    SIZE,
+    TEXT,
+    TIME,
+    Kind,
+    choice,
+)
+from facade.files import COLUMN_TYPES
+
+ACTIVE, VARIABLE, RETIRED, PLANNED = "active", "variable", "retired", "planned"
+REQUIRED = "required"
+
+STATUS = {
+    ACTIVE: "facade acts on it",
+    VARIABLE: "a variable that patterns and command lines use; facade itself does not look at it",
+    PLANNED: "the original acted on it, facade does not yet",
+    RETIRED: "the original acted on it, facade has something else instead",
+}
+"""What each status means. A keyword that is planned or retired gives a warning where its value asks for something."""
+
+SECTIONS = {
+    "campaign": "the campaign itself, at top level; those without an effect may stand in a block or module too",
+    "block": "`<block NAME>`",
+    "module": "`<module NAME>`",
+    "exec": "`<exec_1>`, `<exec_2>` … in a module",
+    "cmdline": "`<cmdline>` in an exec",
+    "file": "`<file>`, `<NAME>` in a module",
+    "list": "`<list>`, `<NAME>` in a module",
+    "wrapper": "`<wrapper>` in a module; a wrapper of your own may have others",
+    "filename_pattern": "`<filename_pattern>`",
+    "directory_pattern": "`<directory_pattern>`, `<NAME>`",
+    "filetype": "`<filetype_metadata>`, `<NAME>`",
+    "columns": "`<columns>` in a filetype",
+    "job_environment": "`<job_environment>`",
+    "archive": "`<archive>`, `<NAME>`",
+    "site": "the site file ([site.md](site.md)), not the campaign",
+}
+"""Section of the table -> where its keywords stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """One keyword. A name in angle brackets (``<COLUMN>``, ``exec_<N>``) stands for names of the operator's own.
+
+    ``default`` is what holds without it ("required": it must be there), ``since`` "DESDM", "LSST" (its wrapper) or the
+    version of facade that brought it, ``status`` a key of `STATUS`.
+    """
+
+    section: str
+    name: str
+    type: Kind[Any]
+    default: str
+    meaning: str
+    since: str
+    status: str
+
+
+def _rows(section: str, since: str, status: str, *rows: tuple[str, Kind[Any], str, str]) -> Iterator[Keyword]:
+    """Yield the keywords of one section that have *since* and *status* in common: (name, type, default, meaning)."""
+    for name, kind, default, meaning in rows:
+        yield Keyword(section, name, kind, default, meaning, since, status)
+
+
+# fmt: off
+_DATASET = (
+    ("exec", TEXT, "", "query code, or executable, that finds the files or lines"),
+    ("args", TEXT, "", "its arguments; an executable writes to ${qoutfile}"),
+    ("qouttype", QUERY_OUTPUT, "wcl", "what an executable writes"),
+    ("query_fields", KEYS, "", "generic query: fields that must match; each has its value in the section, module,"
+     " block or campaign"),
+    ("query_table", NAME, "", "generic query: the metadata table of the filetype; a warning if it is another"),
+    ("output_fields", KEYS, "", "columns that the query supplies"),
+    ("depends", LIST, "", "dataset of an earlier module: MODULE.file.NAME or MODULE.list.NAME[.FILE]"),
+    ("depends-newname", LIST, "", "the same, but its files get new names from the pattern here"),
+    ("loopkey", KEYS, "", "columns by which the lines are divided among the quanta; wins over match and divide_by"),
+    ("match", KEYS, "", "the same as loopkey; wins over divide_by"),
+    ("divide_by", KEYS, "", "the same as loopkey"),
+    ("filepat", FILEPAT, "", "pattern of the file name, from <filename_pattern>"),
+    ("filename", TEXT, "", "file name, instead of filepat"),
+)
+_VARIABLES = (
+    ("flabel", TEXT, "", "label that patterns use"),
+    ("fsuffix", TEXT, "", "suffix that patterns use"),
+)
+_JOIN = ("join", TEXT, "", "SQL that joined further tables to a generic query; write a query code instead")
+_DEBUG = ("wrapper_debug", INT, "1", "debug level of wrappers; a wrapper's own log is always kept")
+_THREADS = ("max_fwthreads", COUNT, "1", "how many quanta of a module one job may run at once; facade runs one after"
+ " the other, and as many jobs as divide_jobs_by makes")
+_DIVIDE = ("divide_jobs_by", KEYS, "", "quanta with equal values of these keys share a job; the module's own keys win"
+ " over the block's, those over the campaign's; without any, a block is one job")
+
+KEYWORDS: tuple[Keyword, ...] = (
+    *_rows("campaign", "DESDM", ACTIVE,
+        ("project", TEXT, REQUIRED, "project that the request belongs to"),
+        ("campaign", TEXT, REQUIRED, "campaign that the request belongs to"),
+        ("pipeline", TEXT, "", "pipeline, recorded with the request"),
+        ("pipeprod", TEXT, "", "product that holds the pipeline, told to wrappers; facade sets up nothing, jobs have"
+         " their programs on their PATH"),
+        ("pipever", TEXT, "", "version of that product, told to wrappers"),
+        ("jira_id", TEXT, "", "ticket, recorded with the request"),
+        ("reqnum", COUNT, REQUIRED, "number of the request"),
+        ("unitname", NAME, REQUIRED, "unit of work: an exposure, a tile, a tract"),
+        ("attnum", COUNT, "", "number that the attempt is to have; without it the registry gives the next one"),
+        ("blocklist", NAMES, REQUIRED, "blocks, in the order in which they run"),
+        ("ops_run_dir", BELOW, REQUIRED, "directory of the attempt below the archive's root"),
+        _DIVIDE,
+        ("target_site", NAME, "", "<site> section in which variables are looked for; where jobs run, --engine and the"
+         " site file say"),
+        ("target_archive", NAME, "", "<archive> section in which variables are looked for"),
+        ("home_archive", NAME, "", "the same, if there is no target_archive; which archive keeps the files, the site"
+         " file says"),
+        ("block", SECTION, REQUIRED, "the blocks"),
+        ("module", SECTION, REQUIRED, "the modules"),
+        ("filename_pattern", SECTION, "", "templates of file names"),
+        ("directory_pattern", SECTION, "", "templates of directories"),
+        ("filetype_metadata", SECTION, "", "filetypes: what is recorded about files"),
+        ("job_environment", SECTION, "", "environment of jobs"),
+        ("archive", SECTION, "", "variables by archive"),
+        ("site", SECTION, "", "variables by site"),
+    ),
+    *_rows("campaign", "DESDM", VARIABLE,
+        ("query_run", TEXT, "", "used by queries of older campaigns"),
+        ("fileclass", TEXT, "", "used by paths of older campaigns"),
+        ("proctag", TEXT, "", "a tag; facade tag puts one on an attempt"),
+        ("config_version", TEXT, "", "version of the pipeline's configuration"),
+    ),
+    *_rows("campaign", "DESDM", PLANNED,
+        ("master_savefiles", TEXT, "file", "which outputs are archived: always, failure, file, never or rand_NN;"
+         " facade goes by the savefiles of each file section"),
+        ("master_compression", choice("never", "file", "success"), "file", "when outputs are compressed; facade"
+         " archives them as the programs wrote them"),
+        ("compression_exec", TEXT, "fpack", "program that compresses outputs"),
+        ("compression_args", TEXT, "${__UCFILE__}", "arguments of that program"),
+        ("compression_suffix", TEXT, ".fz", "suffix of compressed files"),
+        ("compress_cleanup", BOOL, "True", "remove the uncompressed copy"),
+        ("create_junk_tarball", BOOL, "True", "keep files that nobody declared; facade leaves the directory of a"
+         " failed job as it is, and keeps nothing else"),
+        ("use_home_archive_input", choice("target_archive", "wrapper", "all", "never"), "wrapper", "when inputs are"
+         " copied from the home archive; facade does it before each quantum"),
+        ("use_home_archive_output", choice("wrapper", "job", "block", "run", "never"), "job", "when outputs are"
+         " copied to the home archive; facade does it after each quantum"),
+        ("use_target_archive_input", choice("job", "never"), "never", "the same, from an archive beside the jobs"),
+        ("use_target_archive_output", choice("wrapper", "job", "never"), "never", "the same, to an archive beside the"
+         " jobs"),
+        ("archive_transfer", SECTION, "", "how files go from archive to archive"),
+        ("job_file_mvmt", SECTION, "", "how files go between jobs and archives; facade has one way, with checksums"),
+        ("when_to_email", choice("never", "run", "block"), "run", "when mail is sent; facade sends none, see facade"
+         " stat"),
+        ("email", LIST, "", "who gets mail; facade sends none, see facade stat"),
+        ("label", LIST, "", "labels of the attempt; facade tag puts one on an attempt that is registered"),
+        ("basket", TEXT, "", "group of campaigns, to ask for attempts by"),
+        ("group_submit_id", TEXT, "", "group of submissions, to ask for attempts by"),
+        ("save_run_vals", KEYS, "", "variables whose values are kept for the attempt"),
+        ("master_use_fwthreads", BOOL, "False", "whether the quanta of a job run at the same time"),
+        _THREADS,
+        ("fw_nmaxthread", COUNT, "1", "least width of every module in a job"),
+        ("condor_job_environment", SECTION, "", "environment that HTCondor gives to jobs; use <job_environment>"),
+        ("jobroot", PATH, "", "where job directories go; facade uses HTCondor's scratch directory, or the run"
+         " directory"),
+        ("purge_job_dir", choice("success", "always", "never"), "success", "when job directories are removed;"
+         " facade removes those of jobs that succeeded"),
+        ("dagman_max_pre", COUNT, "", "how many PRE scripts DAGMan runs at once; facade has none"),
+        ("dagman_max_post", COUNT, "", "how many POST scripts DAGMan runs at once; facade has none"),
+        ("dagman_max_jobs", COUNT, "", "how many jobs DAGMan has in the queue at once"),
+        ("dagman_max_idle", COUNT, "", "how many idle jobs DAGMan leaves in the queue"),
+        ("request_memory", SIZE, "", "memory of a job; facade asks for 1 GB"),
+        ("request_cpus", COUNT, "1", "CPUs of a job; facade asks for 1"),
+        ("request_disk", DISK, "", "disk of a job; facade asks for 1 GB"),
+        ("jobwalltime", TIME, "", "how long a job may run; facade sets no limit"),
+        ("concurrency_limits", LIST, "", "HTCondor's limits that a job counts against"),
+        ("condorjobreq", TEXT, "", "what jobs require of a machine"),
+        ("condorjobclass", TEXT, "", "attributes of jobs in HTCondor"),
+        ("transfer_semname", TEXT, "__NONE__", "semaphore that bounds the number of copies at a time; facade has none"),
+        ("input_transfer_semname", TEXT, "__NONE__", "the same, for inputs"),
+        ("output_transfer_semname", TEXT, "__NONE__", "the same, for outputs"),
+        ("input_transfer_semname_home", TEXT, "__NONE__", "the same, for inputs from the home archive"),
+        ("input_transfer_semname_target", TEXT, "__NONE__", "the same, for inputs from the target archive"),
+        ("output_transfer_semname_home", TEXT, "__NONE__", "the same, for outputs to the home archive"),
+        ("output_transfer_semname_target", TEXT, "__NONE__", "the same, for outputs to the target archive"),
+        ("transfer_stats", BOOL, "False", "record how long copies take"),
+        ("transfer_stats_per_file", BOOL, "False", "the same, for each file"),
+        ("exec_def", SECTION, "", "version flags of programs by name; use version_flag in the exec"),
+        ("qcf", SECTION, "", "patterns of messages to look for in logs; facade looks for none"),
+    ),
+    *_rows("campaign", "DESDM", RETIRED,
+        ("operator", TEXT, "", "who submits; facade records the login name"),
+        ("submit_run_dir", PATH, "", "working directory; facade makes one for each attempt below 'runs' of the site"
+         " file"),
+        ("use_db_in", BOOL, "True", "take defaults from the database; a facade campaign is what its files say, so"
+         " include them"),
+        ("use_db_out", BOOL, "True", "record in the database; facade always does"),
+        ("use_qcf", BOOL, "True", "look for messages in logs; facade keeps the log of each quantum"),
+        ("dry_run", BOOL, "False", "plan only; type facade plan, or facade submit --dry-run"),
+        ("save_md5sum", BOOL, "True", "record a checksum; facade always records SHA-256"),
+        ("verify_files", BOOL, "True", "compare archive and registry after a block; facade verifies each copy as it"
+         " is made"),
+        _DEBUG,
+        ("stop_on_fail", BOOL, "True", "end the other quanta of a job when one fails; in facade, those that need its"
+         " outputs are not run and all others go on"),
+        ("fwthread_reuse", COUNT, "4", "how many quanta a worker process runs"),
+        ("setupeups", PATH, "", "script that sets up EUPS; set up before facade submit, or in <job_environment>"),
+        ("max_eups_tries", COUNT, "3", "how often that is tried"),
+        ("gridtype", TEXT, "", "kind of grid; facade submits to HTCondor's own pool"),
+        ("batchtype", TEXT, "", "kind of batch system; see --engine"),
+        ("gridhost", TEXT, "", "host of the grid; see gridtype"),
+        ("gridport", TEXT, "", "port of the grid; see gridtype"),
+        ("loginhost", TEXT, "", "host to log in to; facade runs where it is called"),
+        ("nodeset", TEXT, "", "set of nodes of a glide-in; facade starts none"),
+        ("dynslots", BOOL, "False", "slots of a glide-in are dynamic; HTCondor knows"),
+        ("glidein_name", TEXT, "", "glide-in that runs the jobs; facade starts none"),
+        ("glidein_use_wall", BOOL, "False", "require a machine that lives as long as jobwalltime"),
+        ("uiddomain", TEXT, "", "HTCondor's domain of users, set in its own configuration"),
+        ("remote_initialdir", PATH, "", "where remote jobs start"),
+        ("use_condor_transfer_output", BOOL, "", "let HTCondor copy outputs; facade copies and verifies them itself"),
+        ("check_proxy", BOOL, "", "check the grid proxy; facade needs none"),
+        ("dcache", TEXT, "", "how files go to dCache; see the archive of the site file"),
+        ("fermi_id", TEXT, "", "account for dCache; see dcache"),
+        ("submit_files_mvmt", BOOL, "False", "copy list files to the home archive; facade always does"),
+        ("submit_des_services", PATH, "", "file with the database's password; the site file names the database"),
+        ("submit_des_db_section", TEXT, "", "section of that file"),
+        ("target_des_services", PATH, "", "the same, for jobs; they get no password"),
+        ("target_des_db_section", TEXT, "", "section of that file"),
+        ("des_http_section", TEXT, "", "section of that file, for HTTP"),
+        ("file_header", SECTION, "", "headers that are written into outputs; a program writes its own"),
+    ),
+    *_rows("block", "DESDM", ACTIVE,
+        ("modulelist", NAMES, REQUIRED, "modules, each after those whose outputs it needs"),
+        _DIVIDE,
+    ),
+    *_rows("module", "DESDM", ACTIVE,
+        ("wrappername", TEXT, REQUIRED, "wrapper, by its name as a plug-in; not needed with noop"),
+        ("wrapperloop", KEYS, "", "keys: one quantum for each distinct tuple of their values; without them, one"
+         " quantum"),
+        ("loopobj", REF, "", "dataset whose columns supply the loop values; without it, lists of the campaign do"),
+        ("noop", BOOL, "False", "find data for later modules, run nothing"),
+        _DIVIDE,
+        ("exec_<N>", SECTION, REQUIRED, "programs, in the order of their numbers; not needed with noop"),
+        ("file", SECTION, "", "files of a quantum"),
+        ("list", SECTION, "", "lists of a quantum"),
+        ("wrapper", SECTION, "", "parameters of the wrapper"),
+    ),
+    *_rows("module", "DESDM", PLANNED, _THREADS),
+    *_rows("module", "DESDM", RETIRED,
+        _DEBUG,
+        ("modnamepat", TEXT, "", "pattern of the names of logs and WCL files; facade names logs"
+         " UNIT_rREQpATT_MODULE_wNNNNN"),
+        ("req_vals", KEYS, "", "further variables for the wrapper; give them in <wrapper>"),
+        ("list_order", LIST, "", "order in which lists are queried; in facade no query depends on another's answer"),
+    ),
+    *_rows("exec", "DESDM", ACTIVE,
+        ("execname", TEXT, REQUIRED, "program, as found on the job's PATH"),
+        ("used", REFS, "", "what it reads: file.NAME, list.NAME or list.NAME.FILE"),
+        ("was_generated_by", REFS, "", "what it makes"),
+        ("ancestry", LIST, "", "which of its outputs derives from which input: PARENT:CHILD"),
+        ("cmd_hyphen", HYPHEN, "allsingle", "hyphens of options; mixed_gnu:"
+         " one for a single letter, two for a word"),
+        ("version_flag", TEXT, "", "option that makes it print its version"),
+        ("cmdline", SECTION, "", "its command line"),
+    ),
+    *_rows("exec", "DESDM", PLANNED,
+        ("version_pattern", TEXT, "", "regular expression that finds the version in what it prints; facade keeps all"
+         " it prints"),
+    ),
+    *_rows("exec", "DESDM", RETIRED,
+        ("execnum", COUNT, "", "number of the exec; facade takes it from the section's name"),
+    ),
+    *_rows("cmdline", "DESDM", ACTIVE,
+        ("<OPTION>", TEXT, "", "value of an option, with hyphens as cmd_hyphen says; _flag: the option alone. Case is"
+         " kept"),
+        ("_<NN>", TEXT, "", "argument with a position, 1 is the first behind the program; _<NN>_<NAME> says what it"
+         " is"),
+    ),
+    *_rows("file", "DESDM", ACTIVE,
+        *_DATASET,
+        ("fullname", TEXT, "", "directory in the job and file name, instead of dirpat and filepat"),
+        ("dirpat", DIRPAT, REQUIRED, "pattern of its directories, from <directory_pattern>; not needed with fullname"),
+        ("filetype", NAME, REQUIRED, "filetype; needed for outputs and generic queries"),
+        ("listonly", BOOL, "False", "describes members of a list; a quantum has no such file of its own"),
+        ("optional", BOOL, "False", "may be missing"),
+        ("savefiles", BOOL, "True", "copy it to the archive"),
+        ("ignore_multiple_error", BOOL, "False", "a quantum may have several such files"),
+    ),
+    *_rows("file", "LSST", ACTIVE,
+        ("rename_file", TEXT, "", "second name of an input in its directory of the job"),
+    ),
+    *_rows("file", "DESDM", VARIABLE,
+        *_VARIABLES,
+        ("rundir", TEXT, "", "directory that patterns use"),
+        ("ops_enddir", TEXT, "", "last part of a directory that patterns use"),
+    ),
+    *_rows("file", "LSST", VARIABLE,
+        ("job_enddir", TEXT, "", "last part of a directory in the job that patterns use"),
+        ("job_outtype", TEXT, "", "part of a directory in the job that patterns use"),
+    ),
+    *_rows("file", "DESDM", PLANNED,
+        _JOIN,
+        ("compress_files", BOOL, "False", "compress it before it is archived; facade archives it as the program wrote"
+         " it"),
+        ("hdrupd_<NAME>", SECTION, "", "cards to write into its headers"),
+    ),
+    *_rows("file", "LSST", RETIRED,
+        ("repoingest", TEXT, "", "command that made an input known to the job's repository; the lsst wrapper writes"
+         " its registry itself"),
+    ),
+    *_rows("list", "DESDM", ACTIVE,
+        *_DATASET,
+        ("dirpat", DIRPAT, "", "pattern of the list file's directories; needed if it has a name"),
+        ("filetype", NAME, "", "filetype that a generic query looks for"),
+        ("columns", LIST, REQUIRED, "columns of the list file: COLUMN, FILE.COLUMN, FILE.fullname"),
+        ("format", LIST_FORMAT, "textsp", "what stands between columns: a blank, a comma,"
+         " a tab"),
+        ("sortkey", TEXT, "", "columns by which lines are ordered: KEY, KEY, or (KEY, numeric, reverse)"),
+    ),
+    *_rows("list", "0.1.0", ACTIVE,
+        ("header", BOOL, "False", "begin the list file with a line of column names"),
+    ),
+    *_rows("list", "DESDM", VARIABLE, *_VARIABLES),
+    *_rows("list", "DESDM", PLANNED,
+        _JOIN,
+        ("allow_missing", BOOL, "False", "the list may lack members"),
+        ("div_list_by_col", SECTION, "", "several lists with columns of their own; write several list sections"),
+    ),
+    *_rows("wrapper", "LSST", ACTIVE,
+        ("job_repo_dir", BELOW, "", "repository to make, below the job's directory"),
+        ("mapper", TEXT, "", "class that knows the repository's layout"),
+        ("butler_template", BELOW, "", "YAML file with templates of file names for the repository"),
+        ("untar_files", LIST, "", "tar files to unpack first"),
+        ("ref_cats_root", PATH, "", "folder to be found as ref_cats in the repository"),
+        ("per_file_cmdline", TEXT, "", "list.LIST.FILE:TEMPLATE: words to add for each line; $(COLUMN) is the line's"
+         " column"),
+        ("add_cmdline", TEXT, "", "'SEPARATOR'.join(list.LIST.FILE.COLUMN): to add to the end of the last word"),
+    ),
+    *_rows("wrapper", "0.1.0", ACTIVE,
+        ("untar_dir", BELOW, "", "where to unpack; without it, beside each tar file"),
+    ),
+    *_rows("filename_pattern", "DESDM", ACTIVE,
+        ("<NAME>", TEXT, "", "template of a file name; filepat names it"),
+    ),
+    *_rows("directory_pattern", "DESDM", ACTIVE,
+        ("ops", BELOW, REQUIRED, "template of the directory below the archive's root"),
+        ("runtime", BELOW, REQUIRED, "template of the directory in the job; the pattern 'log' needs none"),
+    ),
+    *_rows("filetype", "DESDM", ACTIVE,
+        ("metadata_table", NAME, "", "table that keeps the metadata; needed if there are columns"),
+    ),
+    *_rows("filetype", "0.1.0", ACTIVE,
+        ("ingestor", NAME, "plain", "plug-in by which facade ingest learns about such files"),
+        ("archive_path", TEXT, "", "directory below the archive's root, for files that are ingested"),
+        ("columns", SECTION, "", "the metadata"),
+    ),
+    *_rows("filetype", "DESDM", RETIRED,
+        ("filetype_mgmt", TEXT, "", "Python class that ingested such files; name an ingestor"),
+        ("hdus", SECTION, "", "headers that become metadata; write <columns>"),
+    ),
+    *_rows("columns", "0.1.0", ACTIVE,
+        ("<COLUMN>", TEXT, "", f"TYPE, or TYPE header:[EXTNAME:]KEY; TYPE is one of {', '.join(COLUMN_TYPES)}"),
+    ),
+    *_rows("job_environment", "DESDM", ACTIVE,
+        ("<VARIABLE>", TEXT, "", "value of an environment variable, whose name is written in capitals in the job"),
+    ),
+    *_rows("archive", "DESDM", ACTIVE,
+        ("root", PATH, "archive", "its directory; counts in the site file, is a variable in a campaign"),
+    ),
+    *_rows("site", "0.1.0", ACTIVE,
+        ("database", TEXT, "", "URL of the PostgreSQL server; without it facade keeps one itself"),
+        ("home_archive", NAME, "home", "archive that keeps the files"),
+        ("archive", SECTION, "", "the archives"),
+        ("runs", PATH, "runs", "where run directories go"),
+        ("workers", COUNT, "", "worker processes of the local engine; without it, one for each CPU"),
+        ("engine", choice("local", "htcondor"), "local", "what facade submit uses without --engine"),
+        ("include_path", LIST, "", "folders in which <<include>> looks last"),
+        ("filetypes", PATH, "hsc/filetypes.wcl", "filetypes that facade ingest knows without --definitions"),
+    ),
+)
+# fmt: on
+"""Every keyword, section by section."""
+
+AS_FACADE_DOES = {
+    "master_compression": "never",
+    "create_junk_tarball": "False",
+    "use_home_archive_output": "wrapper",
+    "when_to_email": "never",
+    "submit_files_mvmt": "True",
+    "stop_on_fail": "False",
+    "use_db_in": "False",
+}
+"""Values of keywords without an effect that ask for what facade does anyway; they need no warning."""
+
+
+@cache
+def keywords_of(*sections: str) -> dict[str, Keyword]:
+    """Return the keywords of *sections* by name; those of an earlier one win."""
+    return {one.name: one for section in reversed(sections) for one in KEYWORDS if one.section == section}
