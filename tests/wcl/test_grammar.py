@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from facade.wcl import Document, Section, Value
+from facade.errors import CampaignError
+from facade.wcl import Document, Section, Value, loads
 from facade.wcl.syntax import parse
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +172,12 @@ LQUOTE, RQUOTE = "punctuation.definition.string.begin", "punctuation.definition.
         ("a = '#'", [f"a: {KEY}", f"=: {IS}", f"': {LQUOTE}", "#: string.quoted.single", f"': {RQUOTE}"]),
         ('a = ""', [f"a: {KEY}", f"=: {IS}", f'": {LQUOTE}', f'": {RQUOTE}']),
         ('a = "b" c', [f"a: {KEY}", f"=: {IS}", f'"b" c: {PLAIN}']),
+        ('a "8,6"', [f"a: {KEY}", f'": {LQUOTE}', "8,6: string.quoted.double", f'": {RQUOTE}']),
+        ('a = "\\" #"# c', [f"a: {KEY}", f"=: {IS}", f'": {LQUOTE}', '\\": constant.character.escape',
+                            "#: string.quoted.double", f'": {RQUOTE}', f"#: {HASH}", f"c: {COMMENT}"]),
+        ('a = "b \\\n # c" # d', [f"a: {KEY}", f"=: {IS}", f'": {LQUOTE}', "b: string.quoted.double", f"\\: {MORE}",
+                                  "# c: string.quoted.double", f'": {RQUOTE}', f"#: {HASH}", f"d: {COMMENT}"]),
+        ("<a#b>", ["<a: invalid.illegal.section", f"#: {HASH}", f"b>: {COMMENT}"]),
         ("<<include ../${v}.wcl>>", ["<<: punctuation.definition.directive.begin", "include: keyword.control.include",
                                      "../: string.unquoted.path", *REFERENCE, f"}}: {RBRACE}",
                                      ".wcl: string.unquoted.path", ">>: punctuation.definition.directive.end"]),
@@ -213,17 +222,39 @@ def values(section: Section) -> Iterator[Value]:
     yield from (value for _, value in section.values())
 
 
+def disagreements(text: str, root: Section) -> list[str]:
+    """Return where parser and grammar do not mean the same by *text*."""
+    lines, found = tokenise(text), []
+    for value in values(root):
+        at = value.key_location
+        if scopes_at(lines, at.line, at.column)[-1] != KEY:
+            found.append(f"{at}: no key")
+        at = value.location
+        first, second, *_ = *scopes_at(lines, at.line, at.column), ""
+        if first != "meta.entry" or second.startswith("string.quoted") != value.quoted:
+            found.append(f"{at}: {first} {second}, but quoted is {value.quoted}")
+    return found
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_keys_and_values_are_where_the_parser_finds_them(path: Path) -> None:
-    lines = tokenise(path.read_text())
-    found = list(values(document(path).root))
-    assert found
-    for value in found:
-        at = value.key_location
-        assert scopes_at(lines, at.line, at.column)[-1] == KEY, at
-        at = value.location
-        scopes = scopes_at(lines, at.line, at.column)
-        assert scopes[0] == "meta.entry" and scopes[1].startswith("string."), (at, scopes)
+    root = document(path).root
+    assert list(values(root))
+    assert disagreements(path.read_text(), root) == []
+
+
+PIECES = ["a", "b=", " ", " = ", "=", " #", "\\#", '"', "'", "x", "8,6", "${v}", "</x>", "\\", '\\"', ",", "1"]
+LINES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map("".join)
+
+
+@settings(max_examples=500, deadline=None)
+@given(LINES.filter(lambda line: not line.rstrip().endswith("\\")))  # a quote may be closed on the next line, or not
+def test_any_line_means_to_the_grammar_what_it_means_to_the_parser(line: str) -> None:
+    try:
+        root = loads(line, "line").root
+    except CampaignError:
+        return
+    assert disagreements(line, root) == []
 
 
 def patterns(rule: Any) -> Iterator[str]:
