@@ -82,9 +82,13 @@ def _check_shared(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
     for name in ("filename_pattern", "job_environment"):
         if (section := root.section(name)) is not None:
             vocabulary.check(name, section, scope)
-    for group, kind in (("directory_pattern", "directory_pattern"), ("archive", "archive"), ("site", "target site")):
-        for _, section in (root.section(group) or Section()).sections():
+    for kind in ("directory_pattern", "archive", "site"):
+        for _, section in (root.section(kind) or Section()).sections():
             vocabulary.check(kind, section, scope)
+    _check_filetypes(root, vocabulary, scope)
+
+
+def _check_filetypes(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
     for _, section in (root.section("filetype_metadata") or Section()).sections():
         vocabulary.check("filetype", section, scope)
         if (columns := section.section("columns")) is not None:
@@ -131,6 +135,7 @@ def filetypes(document: Document) -> dict[str, FileType]:
     """Return the filetypes defined in a document that need not be a campaign. Raises CampaignError."""
     faults = Faults(document)
     result = _filetypes(document.root, faults)
+    _check_filetypes(document.root, Vocabulary(document.root, faults), Scope(document.root))
     if faults:
         raise CampaignError(faults.ordered())
     return result

@@ -35,7 +35,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "columns": (("columns",), _CLOSED),
     "job_environment": (("job_environment",), _OPEN),
     "archive": (("archive", "campaign"), _OPEN),
-    "target site": (("campaign",), _OPEN),
+    "site": (("campaign",), _OPEN),
 }
 """Kind of section -> whose keywords may stand there, and what any other key is taken for.
 

@@ -634,3 +634,8 @@ def test_filetypes_can_be_read_alone() -> None:
     assert list(filetypes(loads(HEAD))) == ["list", "log", "raw", "img"]
     with pytest.raises(CampaignError, match="no column type is called 'number'"):
         filetypes(loads(HEAD.replace("visit = int", "visit = number")))
+
+
+def test_filetypes_alone_have_fixed_keys() -> None:
+    with pytest.raises(CampaignError, match=r"'ingestr' is no keyword of a filetype section \[F214\]"):
+        filetypes(loads(HEAD.replace("metadata_table = image", "metadata_table = image\ningestr = fits")))

@@ -276,7 +276,7 @@ class TestUnknownKeys:
         )
         assert [w[1] for w in warned(new=extra)] == [
             "'zork' is no keyword of an archive section, and nothing uses it",
-            "'zirk' is no keyword of a target site section, and nothing uses it",
+            "'zirk' is no keyword of a site section, and nothing uses it",
         ]
 
 
