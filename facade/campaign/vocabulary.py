@@ -179,7 +179,7 @@ class Vocabulary:
     def _section(self, kind: str, name: str, section: Section, known: dict[str, Keyword], others: str) -> None:
         """Check the name of a section in a section."""
         keyword = _find(known, name, wanted=True)
-        if keyword is not None:
+        if keyword is not None and keyword.section == kind:
             if keyword.status in (PLANNED, RETIRED):
                 self._idle(keyword, section, f"<{name}>")
             return
@@ -192,28 +192,26 @@ class Vocabulary:
         if hint and others != _TOP:
             self.faults.at(section, message, hint, code="F225")
         elif hint or others != _TOP:
-            remedy = hint or f"sections here: {', '.join(here)}" if here else "there are no sections here: remove it"
-            self.faults.warn(section, f"{message}, and nothing refers to it", remedy, code="F226")
+            remedy = f"sections here: {', '.join(here)}" if here else "there are no sections here: remove it"
+            self.faults.warn(section, f"{message}, and nothing refers to it", hint or remedy, code="F226")
 
     def _unknown(self, kind: str, key: str, value: Value, known: dict[str, Keyword], others: str) -> None:
         """Tell of a key that is no keyword here, unless it is a variable that something uses."""
         place = key_of(key, value)
         names = [one.name for one in known.values() if one.type is not SECTION]
         hint = _close(key, names, 0.6 if others == _CLOSED else CLOSE)
+        at_home = [one for one in KEYWORDS if one.name == key and one.section != "site" and one.type is not SECTION]
         if others == _CLOSED:
             message = f"'{key}' is no keyword of {_a(kind)}"
             self.faults.at(place, message, hint or f"known: {', '.join(sorted(names))}", code="F214")
         elif self.used.has(key):
             return
-        elif hint:
+        elif at_home and not hint and others == _OPEN:
+            self._elsewhere(kind, key, value, at_home)
+        elif hint or others == _OPEN:
             message = f"'{key}' is no keyword of {_a(kind)}, and nothing uses it"
-            self.faults.warn(place, message, hint, code="F223", alike=(kind, key))
-        elif others == _OPEN:
-            at_home = [one for one in KEYWORDS if one.name == key and one.section != "site" and one.type is not SECTION]
-            if at_home:
-                return self._elsewhere(kind, key, value, at_home)
-            message = f"'{key}' is no keyword of {_a(kind)}, and nothing uses it"
-            self.faults.warn(place, message, f"use it as ${{{key}}}, or remove it", code="F223", alike=(kind, key))
+            remedy = hint or f"use it as ${{{key}}}, or remove it"
+            self.faults.warn(place, message, remedy, code="F223", alike=(kind, key))
 
     def _elsewhere(self, kind: str, key: str, value: Value, at_home: list[Keyword]) -> None:
         """Tell of a keyword that has an effect in other sections only, and is not used as a variable either."""

@@ -299,6 +299,13 @@ class TestUnknownSections:
         assert warned(new="<zork>\na = b\n</zork>\n") == []
         assert warned(new="<modul>\n</modul>\n")[0][2] == "did you mean 'module'?"
 
+    def test_one_that_belongs_elsewhere(self) -> None:
+        found = warned("    <file>\n        <raw>", "<job_environment>\na = b\n</job_environment>\n<file>\n<raw>")
+        assert found == [
+            ("F226", "<job_environment> means nothing in a module section, and nothing refers to it",
+             "sections here: exec_<N>, file, list, wrapper")
+        ]  # fmt: skip
+
     def test_a_value_in_file_itself(self) -> None:
         (fault,) = faults("    <file>\n", "    <file>\n    dirpat = d\n")
         assert fault == (
