@@ -67,7 +67,7 @@ def missing_programs(plan: Plan, site: Site) -> list[str]:
     wanted: dict[str, list[str]] = {}
     for quantum in plan.quanta:
         for one in quantum.execs:
-            modules = wanted.setdefault(one.argv[0], [])
+            modules = wanted.setdefault(str(one.argv[0]), [])
             if quantum.module not in modules:
                 modules.append(quantum.module)
     return [f"{name} (module {', '.join(m)})" for name, m in wanted.items() if not shutil.which(name, path=path)]

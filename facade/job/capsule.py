@@ -70,13 +70,17 @@ class Output:
     metadata: Mapping[str, Scalar]
 
 
+Word = str | tuple[str | tuple[str, ...], ...]
+"""A word of a command line: text, or pieces, of which (file, key, …) are header values to be read (`headers`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exec:
     """A program to run; files are named ``filename+compression``."""
 
     execnum: int
     name: str
-    argv: tuple[str, ...]
+    argv: tuple[Word, ...]
     version_flag: str
     used: tuple[str, ...]
     generated: tuple[str, ...]
@@ -220,8 +224,8 @@ def _output(node: _Node) -> Output:
 
 
 def _exec(node: _Node) -> Exec:
-    argv = node.many("argv", str)
-    if not argv:
+    argv = tuple(_word(node, word) for word in node.many("argv", object))
+    if not argv or not isinstance(argv[0], str):
         raise node.fault("argv", "a program is needed")
     pairs = node.many("derived", list, ())
     if any(len(pair) != 2 or not all(isinstance(name, str) for name in pair) for pair in pairs):
@@ -235,6 +239,21 @@ def _exec(node: _Node) -> Exec:
         generated=node.many("generated", str, ()),
         derived=tuple((child, parent) for child, parent in pairs),
     )
+
+
+def _word(node: _Node, word: object) -> Word:
+    """Read a word: text, or pieces of text and of (file, key, …)."""
+    if isinstance(word, str):
+        return word
+    pieces: list[str | tuple[str, ...]] = []
+    for piece in word if isinstance(word, list) else [None]:
+        if isinstance(piece, str):
+            pieces.append(piece)
+        elif isinstance(piece, list) and len(piece) > 1 and all(isinstance(text, str) for text in piece):
+            pieces.append(tuple(piece))
+        else:
+            raise node.fault("argv", "a word is a text, or a list of texts and of [file, key, …]")
+    return tuple(pieces)
 
 
 class _Node:

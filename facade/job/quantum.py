@@ -16,6 +16,7 @@ from facade.job import execute
 from facade.job.capsule import Capsule, Exec, Name, Quantum, full
 from facade.job.collect import Product, collect
 from facade.job.failure import Failure, StepError, failure_of
+from facade.job.headers import filled
 from facade.job.logfile import Log, log_name
 from facade.job.staging import Stager, make_folders, write_lists
 from facade.states import FailureClass, State
@@ -103,7 +104,7 @@ class QuantumRun:
         self._step = "exec"
         self._state(State.RUNNING)
         for item in self._quantum.execs:
-            self._execute(item, wrapper.command(view, item.argv))
+            self._execute(item, wrapper.command(view, filled(item.argv, self._job.directory)))
         self._step = "collect"
         self._state(State.SAVING)
         products = collect(self._job.directory, self._quantum.outputs, self._job.capsule.filetypes)

@@ -56,15 +56,15 @@ class Assigner:
             return
         found: list[tuple[int, Mapping[str, Scalar]]] = []
         if not data.lines:
-            index = self.find(draft, spec, naming, draft.values)
-            found += [(index, {})] if index is not None else []
+            found += self.find(draft, spec, naming, {})
         else:
             lines = data.select(spec.keys, draft.values)
             for line in lines:
                 index = self.bench.index(_own(spec, line))
                 if index is None:
-                    index = self.find(draft, spec, naming, {**draft.values, **line.columns})
-                found += [(index, line.columns)] if index is not None else []
+                    found += self.find(draft, spec, naming, line.columns)
+                else:
+                    found.append((index, line.columns))
             if not lines and not spec.optional:
                 message = f"no line of {data.what} has {self.wanted(draft, spec)}"
                 self.missing("F503", draft, "", message, spec.section)
@@ -94,17 +94,27 @@ class Assigner:
         fault = self.bench.campaign.document.fault(f"quantum {draft.label}: {message}", at, code=code)
         self.bench.missing.append(Missing(name, draft.label, fault))
 
-    def find(self, draft: Draft, spec: FileSpec, naming: Naming, values: Mapping[str, Scalar]) -> int | None:
-        """Return the file that *spec* names for these values: planned earlier, or registered."""
+    def find(
+        self, draft: Draft, spec: FileSpec, naming: Naming, columns: Mapping[str, Scalar]
+    ) -> list[tuple[int, Mapping[str, Scalar]]]:
+        """Return the files that *spec* names for the quantum and a line's *columns*, each with what tells it apart.
+
+        They were planned earlier, or are registered.
+        """
         if naming.name is None:
             message = f"file '{spec.name}' of module '{self.module.name}' has no filepat and its lines no filename"
             self.bench.fault("F517", message, spec.section, "add filepat or filename", alike=spec.section.location)
-            return None
-        name = naming.name.format(values)
-        index = self.bench.by_name.get(name)
-        if index is None and name in self.bench.inputs.names:
-            index = self.bench.registered(self.bench.inputs.names[name])
-        return index if index is not None or spec.optional else self.stand_in(draft, spec, name)
+            return []
+        found: list[tuple[int, Mapping[str, Scalar]]] = []
+        for combination in naming.combinations:
+            name = naming.name.format({**draft.values, **columns, **combination})
+            index = self.bench.by_name.get(name)
+            if index is None and name in self.bench.inputs.names:
+                index = self.bench.registered(self.bench.inputs.names[name])
+            if index is None and not spec.optional:
+                index = self.stand_in(draft, spec, name)
+            found += [(index, {**columns, **combination})] if index is not None else []
+        return found
 
     def stand_in(self, draft: Draft, spec: FileSpec, name: str) -> int:
         """Note that file *name* is missing and go on with a stand-in, to find all that is missing in one go."""
@@ -141,7 +151,9 @@ class Assigner:
     def assign_list(self, draft: Draft, spec: ListSpec) -> None:
         """Give the quantum the lines of one list with their files, and the list file itself."""
         data, section = self.datasets[f"list.{spec.name}"], f"list.{spec.name}"
-        lines = list(data.select(spec.keys, draft.values))
+        sourced = spec.query is not None or spec.depends
+        # a list without a source is made of the files that its columns name (desdm.md §2.3, step 8)
+        lines = list(data.select(spec.keys, draft.values)) if sourced else [Line({}, {})]
         if spec.sortkey:
             lines.sort(key=lambda line: self.order(spec, line), reverse=spec.reverse)
         if not lines:
@@ -149,27 +161,31 @@ class Assigner:
                 f"no line of {data.what} has {self.wanted(draft, spec)}" if data.lines else f"{data.what} is empty"
             )
             self.missing("F503", draft, "", message, spec.section)
-        seen: list[ListLine] = []
         names: dict[str, list[tuple[str, str]]] = {}
-        for line in lines:
-            own: dict[str, Mapping[str, Scalar]] = {}
-            for nick, source in self.members(spec, line):
-                member, naming = self.module.files[nick], self.compiled.files[nick]
-                together = {**draft.values, **line.columns}
-                index = self.bench.index(source)
-                if index is None:
-                    index = self.find(draft, member, naming, together)
-                if index is not None:
-                    full = self.use(draft, f"{section}.{nick}", index, naming, together)
-                    file = self.bench.files[index]
-                    known = metadata(source) if isinstance(source, Mapping) else file.metadata
-                    own[nick] = {**known, "fullname": full, "filename": file.filename}
-                    names.setdefault(nick, []).append((full, file.filename))
-            seen.append(ListLine(line.columns, own))
+        draft.lines[spec.name] = [row for line in lines for row in self.rows(draft, spec, line, names)]
         for nick, files in names.items():
             draft.name(f"{section}.{nick}", files)
-        draft.lines[spec.name] = seen
-        self.list_file(draft, spec, self.compiled.lists[spec.name], seen)
+        self.list_file(draft, spec, self.compiled.lists[spec.name], draft.lines[spec.name])
+
+    def rows(self, draft: Draft, spec: ListSpec, line: Line, names: dict[str, list[tuple[str, str]]]) -> list[ListLine]:
+        """Return what one line of a list's source becomes: one line, or several if a member has several files."""
+        rows = [ListLine(line.columns, {})]
+        for nick, source in self.members(spec, line):
+            member, naming = self.module.files[nick], self.compiled.files[nick]
+            index = self.bench.index(source)
+            found = [(index, line.columns)] if index is not None else self.find(draft, member, naming, line.columns)
+            known: list[tuple[Mapping[str, Scalar], Mapping[str, Scalar]]] = []
+            for index, columns in found:
+                full = self.use(draft, f"list.{spec.name}.{nick}", index, naming, {**draft.values, **columns})
+                file = self.bench.files[index]
+                own = metadata(source) if isinstance(source, Mapping) else file.metadata
+                known.append((columns, {**own, "fullname": full, "filename": file.filename}))
+                names.setdefault(nick, []).append((full, file.filename))
+            if len(rows) > 1 and len(known) > 1:
+                raise BadReference(f"several files of list '{spec.name}' stand for more than one each", code="F524")
+            if known:
+                rows = [ListLine({**row.columns, **c}, {**row.own, nick: own}) for row in rows for c, own in known]
+        return rows
 
     def order(self, spec: ListSpec, line: Line) -> tuple[object, ...]:
         """Return the sort key of a line; raises NoSingleValue."""
@@ -203,35 +219,37 @@ class Assigner:
             text.append(separator.join([_cell(spec, plain(cell)) for cell in cells]) + "\n")
         section = f"list.{spec.name}"
         path = self.directory(naming.path.format(draft.values), f"the directory of {section}", "the job")
-        index = self.new_file(draft, spec, naming, "list", {}, producer=-1)
+        index = self.new_file(draft, spec, naming, "list", {}, draft.values)
         draft.lists.append(PlannedList(section, index, path, "".join(text)))
         draft.name(section, [(join(path, self.bench.files[index].name), self.bench.files[index].filename)])
         draft.assign(section, index)
 
     def assign_output(self, draft: Draft, spec: FileSpec, naming: Naming) -> None:
-        """Name one output of the quantum and say what is known of it beforehand."""
-        values, section = draft.values, f"file.{spec.name}"
-        described: dict[str, Scalar] = {**naming.constants, **draft.keys}
+        """Name the outputs of the quantum for one section, and say what is known of them beforehand."""
+        section, named = f"file.{spec.name}", []
+        for combination in naming.combinations:
+            values = {**draft.values, **combination} if combination else draft.values
+            path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
+            described = self.described(draft, spec, naming, values)
+            index = self.new_file(draft, spec, naming, spec.filetype, described, values)
+            draft.outputs.append(Use(section, index, path))
+            draft.assign(section, index)
+            named.append((join(path, self.bench.files[index].name), self.bench.files[index].filename))
+        draft.name(section, named)
+
+    def described(
+        self, draft: Draft, spec: FileSpec, naming: Naming, values: Mapping[str, Scalar]
+    ) -> dict[str, Scalar]:
+        """Return the metadata of an output that planning knows."""
+        varying = {column: template.format(values) for column, template in naming.varying.items()}
+        described: dict[str, Scalar] = {**naming.constants, **varying, **draft.keys}
         for name in naming.metadata:
             if name in values:
                 described[name] = values[name]
         for column, _, source in self.bench.campaign.filetypes[spec.filetype].columns:
             if not source and column in values and column not in described:
                 described[column] = values[column]
-        path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
-        index = self.new_file(
-            draft,
-            spec,
-            naming,
-            spec.filetype,
-            described,
-            producer=draft.wrapnum,
-            optional=spec.optional,
-            save=spec.savefiles,
-        )
-        draft.outputs.append(Use(section, index, path))
-        draft.name(section, [(join(path, self.bench.files[index].name), self.bench.files[index].filename)])
-        draft.assign(section, index)
+        return described
 
     def new_file(
         self,
@@ -240,15 +258,12 @@ class Assigner:
         naming: Naming,
         filetype: str,
         metadata: Mapping[str, Scalar],
-        *,
-        producer: int,
-        optional: bool = False,
-        save: bool = True,
+        values: Mapping[str, Scalar],
     ) -> int:
-        """Name a file that the plan makes; a second writer of a name is an error."""
+        """Name a file that the plan makes, or writes itself if it is a list; a second writer of a name is an error."""
         assert naming.name is not None
-        name = naming.name.format(draft.values)
-        archive_path = naming.archive_path.format(draft.values)
+        name = naming.name.format(values)
+        archive_path = naming.archive_path.format(values)
         if reason := name_fault(name):
             raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'", code="F505")
         if name in self.bench.by_name:
@@ -261,11 +276,11 @@ class Assigner:
                 filename=filename,
                 compression=compression,
                 filetype=filetype,
-                producer=producer,
+                producer=draft.wrapnum if isinstance(spec, FileSpec) else -1,
                 metadata=metadata,
                 archive_path=self.directory(archive_path, f"the archive directory of '{spec.name}'", "the archive"),
-                optional=optional,
-                save=save,
+                optional=isinstance(spec, FileSpec) and spec.optional,
+                save=isinstance(spec, ListSpec) or spec.savefiles,
             )
         )
         self.bench.made_by[index] = draft.label

@@ -113,7 +113,7 @@ def _output(plan: Plan, use: Use) -> dict[str, Any]:
 def _exec(plan: Plan, one: PlannedExec) -> dict[str, Any]:
     return {
         "execnum": one.num,
-        "name": one.argv[0] if one.argv else "",
+        "name": str(one.argv[0]) if one.argv else "",
         "argv": list(one.argv),
         "version_flag": one.version_flag,
         "used": [plan.files[i].name for i in one.used],

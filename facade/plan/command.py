@@ -13,8 +13,9 @@ from facade.campaign import ExecSpec, Module, Ref, joined
 from facade.campaign.module import POSITIONAL
 from facade.errors import Fault
 from facade.plan.bench import ListLine
+from facade.plan.model import Word
 from facade.wcl.scope import Scope
-from facade.wcl.template import BadReference, MissingVariable, Part, Scalar, Slot, Template, plain
+from facade.wcl.template import BadReference, Header, MissingVariable, Part, Scalar, Slot, Template, plain
 from facade.wcl.tree import Document, Value
 
 FLAG = "_flag"
@@ -46,24 +47,25 @@ class Command:
     per_file: PerFile | None = None
     joined: Joined | None = None
 
-    def argv(self, values: Mapping[str, Scalar], lines: Mapping[str, Sequence[ListLine]]) -> tuple[str, ...]:
+    def argv(self, values: Mapping[str, Scalar], lines: Mapping[str, Sequence[ListLine]]) -> tuple[Word, ...]:
         """Return the argument list of one quantum; *lines* are the lines of each list, in list order.
 
         Raises:
             MissingVariable, BadReference: a value is missing or unfit.
         """
-        argv = [text for word in self.words if (text := word.format(values)) or not _vanishes(word)]
+        argv = [text for word in self.words if (text := _word(word, values)) or not _vanishes(word)]
         if self.joined is not None:
             ref, wanted = self.joined.ref, self.joined.column
             column = [line.get(ref.member, wanted) for line in lines[ref.name]]
             if None in column:
                 raise BadReference(f"add_cmdline: a line of list '{ref.name}' has no column '{wanted}'", code="F509")
-            argv[-1] += self.joined.separator.join(dict.fromkeys(plain(value) for value in column))
+            glued, last = self.joined.separator.join(dict.fromkeys(plain(value) for value in column)), argv[-1]
+            argv[-1] = last + glued if isinstance(last, str) else (*last, glued)
         if self.per_file is not None:
             member = self.per_file.ref.member
             for line in lines[self.per_file.ref.name]:
                 together = {**values, **line.columns, **line.own.get(member, {})}
-                argv += [word.format(together) for word in self.per_file.words]
+                argv += [_word(word, together) for word in self.per_file.words]
         return tuple(argv)
 
 
@@ -79,6 +81,8 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
 
     # groups of words that belong together: the program, an option with its value, a positional argument
     groups = [words(spec.execname)]
+    if any(word.has_header for word in groups[0]):
+        faults.append(document.fault("a program's name cannot be a header value", spec.execname, code="F109"))
     positionals: dict[int, Value] = {}
     for key, value in spec.cmdline:
         if found := POSITIONAL.match(key):
@@ -100,6 +104,16 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
         tuple(word for group in groups for word in group),
         _per_file(module, scope, document, faults) if last and module.per_file else None,
         _joined(module) if last and module.joined else None,
+    )
+
+
+def _word(word: Template, values: Mapping[str, Scalar]) -> Word:
+    """Return a word with what is known filled in; header values are left to the job."""
+    if not word.has_header:
+        return word.format(values)
+    return tuple(
+        part.reference(values) if isinstance(part, Header) else part if isinstance(part, str) else part.format(values)
+        for part in word.parts
     )
 
 

@@ -18,6 +18,10 @@ from facade.wcl.template import Scalar, bind_attempt
 
 FORMAT = 1
 
+Word = str | tuple[str | tuple[str, ...], ...]
+"""A word of a command line: text, or pieces of which a tuple (file, key, …) stands for header values of a file, which
+the job reads just before the program runs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFile:
@@ -66,7 +70,7 @@ class PlannedExec:
     """One program of a quantum; files by index; ``derived`` holds (child, parent)."""
 
     num: int
-    argv: tuple[str, ...]
+    argv: tuple[Word, ...]
     used: tuple[int, ...]
     generated: tuple[int, ...]
     derived: tuple[tuple[int, int], ...]
@@ -252,5 +256,14 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
 def _exec(e: list[Any]) -> PlannedExec:
     derived = tuple((child, parent) for child, parent in e[4])
     return PlannedExec(
-        num=e[0], argv=tuple(e[1]), used=tuple(e[2]), generated=tuple(e[3]), derived=derived, version_flag=e[5]
+        num=e[0],
+        argv=tuple(_word(word) for word in e[1]),
+        used=tuple(e[2]),
+        generated=tuple(e[3]),
+        derived=derived,
+        version_flag=e[5],
     )
+
+
+def _word(word: Any) -> Word:
+    return word if isinstance(word, str) else tuple(p if isinstance(p, str) else tuple(p) for p in word)

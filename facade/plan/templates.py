@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from facade.campaign import Campaign, Dataset, FileSpec, ListSpec, Module
 from facade.campaign.faults import reference
 from facade.errors import Fault
 from facade.plan.command import Command, compile_command
-from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot, Template
+from facade.wcl.scope import Expansion, Scope
+from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot, Template, plain
 from facade.wcl.tree import Section, Value, did_you_mean
 
 NOWHERE = Template(())
+NO_NAME = Expansion(NOWHERE, {})
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How the files of one file or list section are called and where they lie."""
+    """How the files of one file or list section are called and where they lie.
+
+    A variable of the name that is a list in the configuration stands for one file each: ``combinations`` holds the
+    values of every such file, and is one empty mapping where there is no list (desdm.md §1.4, multi-values).
+    """
 
     name: Template | None
     path: Template
     archive_path: Template
     rename: Template | None
+    combinations: tuple[Mapping[str, Scalar], ...]
     metadata: tuple[str, ...]
     """Names of the slots that also describe the file."""
     constants: Mapping[str, Scalar]
     """Metadata columns that the configuration supplies."""
+    varying: Mapping[str, Template]
+    """Those that the configuration supplies for each combination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class Compiler:
             files={n: self.naming(s, self.line_columns(n)) for n, s in module.files.items()},
             lists={n: self.naming(s, frozenset()) for n, s in module.lists.items()},
             commands=tuple(commands),
-            parameters=tuple((k, self.text(v.text, v, None)) for k, v in module.parameters),
+            parameters=tuple((k, self.text(v, v, None)) for k, v in module.parameters),
             log_path=self.log_path(),
             jobs_by=tuple((k, self.job_key(k)) for k in module.jobs_by),
         )
@@ -90,20 +101,35 @@ class Compiler:
         """Return columns of the lines that file *name* comes from, alone or in a list: its pattern may use them."""
         columns = set(self.columns.get(f"file.{name}", ()))
         for spec in self.module.lists.values():
-            if name in spec.members or len(spec.members) == 1:
+            if (spec.query or spec.depends) and (name in spec.members or len(spec.members) == 1):
                 columns |= {column.lower() for _, column in spec.columns} | set(spec.keys)
                 columns |= self.columns.get(f"list.{spec.name}", frozenset())
         return frozenset(columns - {"fullname", "filename"})
 
     def text(
-        self, text: str, at: Value | Section, search: Section | None, extra: frozenset[str] = frozenset()
+        self, text: str | Value, at: Value | Section, search: Section | None, extra: frozenset[str] = frozenset()
     ) -> Template:
+        """Compile one text, in which a comma is a character like any other."""
+        return self.tried(Scope.compile, text, at, search, extra) or NOWHERE
+
+    def expanded(self, text: Value, search: Section, extra: frozenset[str]) -> Expansion:
+        """Compile one text in which a variable may be a list."""
+        return self.tried(Scope.expand, text, text, search, extra) or NO_NAME
+
+    def tried(
+        self,
+        compiler: Callable[[Scope, str | Value], T],
+        text: str | Value,
+        at: Value | Section,
+        search: Section | None,
+        extra: frozenset[str],
+    ) -> T | None:
         """Compile one text; definitions in *search* win over loop values (desdm.md §2.3, step 8)."""
         defined = {key for key, _ in search.values()} if search is not None else set()
         scope = self.campaign.scope(self.module, search)
         scope.late, scope.dotted = (self.late | extra) - defined, self.dotted
         try:
-            return scope.compile(text)
+            return compiler(scope, text)
         except MissingVariable as missing:
             hint = did_you_mean(missing.name, scope.known()) or "define it, or let a query supply a column of that name"
             held = missing.at or at
@@ -111,14 +137,14 @@ class Compiler:
             self.faults.append(self.document.fault(str(missing), place, code=missing.code, remedy=hint))
         except BadReference as error:
             self.faults.append(self.document.fault(str(error), error.at or at, code=error.code))
-        return NOWHERE
+        return None
 
     def pattern(
         self, group: str, value: Value | None, spec: Dataset, extra: frozenset[str], kind: str = ""
-    ) -> Template:
+    ) -> Expansion:
         """Compile the named pattern; a directory pattern has the kinds ``ops`` (archive) and ``runtime`` (job)."""
         if value is None:
-            return NOWHERE
+            return NO_NAME
         found = self.document.root.path(f"{group}.{value.text.lower()}")
         if isinstance(found, Section):
             inner = found.value(kind)
@@ -126,45 +152,67 @@ class Compiler:
                 what = f"{group.replace('_', ' ')} '{value.text}'"
                 message = f"{what} has no '{kind}'" if kind else f"{what} is a section, not a text"
                 self.faults.append(self.document.fault(message, found, code="F521"))
-                return NOWHERE
+                return NO_NAME
             found = inner
-        return self.text(found.text, found, spec.section, extra) if found is not None else NOWHERE
+        return self.expanded(found, spec.section, extra) if found is not None else NO_NAME
+
+    def beside(self, found: Expansion, named: Expansion, at: Value | Section) -> Template:
+        """Return the template of a text that is one for each file: it can vary only with what the name varies with."""
+        for name, values in found.choices.items():
+            if name not in named.choices:
+                message = f"'{name}' is a list of {len(values)} values, but one is needed here"
+                remedy = "quote the value if it is one, or let the file's name use the variable too"
+                self.faults.append(self.document.fault(message, at, code="F116", remedy=remedy))
+        return found.template
 
     def naming(self, spec: FileSpec | ListSpec, extra: frozenset[str]) -> Naming:
         """Compile how the files of *spec* are called."""
-        name: Template | None = None
-        literal = spec.filename or (spec.fullname if isinstance(spec, FileSpec) else None)
+        fullname = spec.fullname if isinstance(spec, FileSpec) else None
+        literal = spec.filename or fullname
         if literal is not None:
-            name = self.text(literal.text, literal, spec.section, extra)
-        elif spec.filepat is not None:
-            name = self.pattern("filename_pattern", spec.filepat, spec, extra)
-        path = self.pattern("directory_pattern", spec.dirpat, spec, extra, "runtime")
-        if name is not None and isinstance(spec, FileSpec) and spec.fullname is not None and literal is spec.fullname:
+            named = self.expanded(literal, spec.section, extra)
+        else:
+            named = self.pattern("filename_pattern", spec.filepat, spec, extra)
+        name = named.template if literal is not None or spec.filepat is not None else None
+        if isinstance(spec, ListSpec):
+            self.beside(named, NO_NAME, spec.filename or spec.filepat or spec.section)
+        at = spec.dirpat or spec.section
+        path = self.beside(self.pattern("directory_pattern", spec.dirpat, spec, extra, "runtime"), named, at)
+        if name is not None and fullname is not None and literal is fullname:
             path, name = _directory(name, path)
-        archive_path = self.pattern("directory_pattern", spec.dirpat, spec, extra, "ops")
+        archive_path = self.beside(self.pattern("directory_pattern", spec.dirpat, spec, extra, "ops"), named, at)
         rename = spec.rename if isinstance(spec, FileSpec) else None
+        columns = self.columns_of(spec, named) if isinstance(spec, FileSpec) else {}
         slots = [s for t in (name, path, archive_path) if t is not None for s in t.slots]
         return Naming(
             name=name,
             path=path,
             archive_path=archive_path,
-            rename=self.text(rename.text, rename, spec.section, extra) if rename else None,
+            rename=self.beside(self.expanded(rename, spec.section, extra), named, rename) if rename else None,
+            combinations=tuple(named.combinations()),
             metadata=tuple(s for s in dict.fromkeys(slots) if s != "wrapnum" and "." not in s),
-            constants=self.constants(spec) if isinstance(spec, FileSpec) else {},
+            constants={c: t.literal for c, t in columns.items() if t.literal is not None},
+            varying={c: t for c, t in columns.items() if t.literal is None},
         )
 
-    def constants(self, spec: FileSpec) -> dict[str, Scalar]:
-        """Return the metadata columns whose values the configuration gives."""
+    def columns_of(self, spec: FileSpec, named: Expansion) -> dict[str, Template]:
+        """Return the metadata columns whose values the configuration gives: constant, or varying with the name."""
         filetype = self.campaign.filetypes.get(spec.filetype)
         scope = self.campaign.scope(self.module, spec.section)
-        result: dict[str, Scalar] = {}
+        result: dict[str, Template] = {}
         for column, _, source in filetype.columns if filetype else ():
             value = None if source or column in self.late else scope.lookup(column)
             if isinstance(value, Value):
-                value = self.text(value.text, value, spec.section).literal
-            if value is not None:
-                result[column] = value
-        return result
+                found = self.expanded(value, spec.section, frozenset())
+                varies = found.choices and found.choices.keys() <= named.choices.keys()
+                result[column] = found.template if varies else self.text(value, value, spec.section)
+            elif value is not None:
+                result[column] = Template((plain(value),))
+        return {
+            column: template
+            for column, template in result.items()
+            if template.literal is not None or set(template.slots) <= named.choices.keys()
+        }
 
     def log_path(self) -> str:
         """Directory of the logs below the archive root: ``directory_pattern.log`` or ``OPS_RUN_DIR/log/MODULE``."""
@@ -172,7 +220,7 @@ class Compiler:
         found = pattern or self.document.root.value("ops_run_dir")
         if not isinstance(found, Value):
             return ""
-        return (self.text(found.text, found, None).literal or "") + ("" if pattern else f"/log/{self.module.name}")
+        return (self.text(found, found, None).literal or "") + ("" if pattern else f"/log/{self.module.name}")
 
     def job_key(self, key: str) -> Template:
         """Compile the value of one ``divide_jobs_by`` key."""

@@ -244,9 +244,11 @@ class _Compiler:
         assert self.choices is not None
         if name not in self.choices:
             choices, self.choices = self.choices, None
-            text = self.compile(value.text, (*active, name)).literal
+            template = self.compile(value.text, (*active, name))
             self.choices = choices
-            if text is None:
+            if template.has_header:
+                template.format({})
+            if (text := template.literal) is None:
                 raise BadReference(f"the list '{name}' depends on values that are not known yet", code="F111")
             self.choices[name] = listed(text)
         return Template((Slot(name, pad),))

@@ -141,6 +141,11 @@ class Template:
         return "".join(texts) if len(texts) == len(self.parts) else None
 
     @property
+    def has_header(self) -> bool:
+        """Whether a part is known only when a program runs (``$HEAD``)."""
+        return any(isinstance(part, Header) for part in self.parts)
+
+    @property
     def slots(self) -> tuple[str, ...]:
         """Names of the slots, those in arguments of functions too, each once, in order."""
         names: dict[str, None] = {}

@@ -433,8 +433,6 @@ class TestLists:
         assert caught.value.names == ()
         message = "quantum reduce visit=9 ccd=1: no line of list 'all' of module 'reduce' has visit=9"
         assert message in told(caught.value)
-            caught.value
-        )
 
 
 class TestDepends:
