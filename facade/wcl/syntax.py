@@ -44,7 +44,9 @@ class _Open:
 
 
 @dataclass(slots=True)
-class _Parser:
+class Parser:
+    """What the texts of one document share: the document, the way to read includes, the faults found."""
+
     document: Document
     reader: Reader | None
     faults: list[Fault] = field(default_factory=list)
@@ -52,12 +54,15 @@ class _Parser:
 
     def parse(self, text: str, name: str, chain: tuple[str, ...], root: Section) -> Section:
         """Parse one text into *root*, merging includes as they come."""
-        lines = NEWLINE.split(text.removeprefix("\ufeff"))
-        self.document.sources[name] = lines
+        return TextParser(self, name, self.lines(text, name), chain, root).run()
+
+    def lines(self, text: str, name: str) -> list[str]:
+        """Return the physical lines of a text; they are what faults in it show."""
+        lines = self.document.sources[name] = NEWLINE.split(text.removeprefix("\ufeff"))
         if "\0" in text:
             number, line = next((n, line) for n, line in enumerate(lines, 1) if "\0" in line)
             self.fault("F023", "a NUL byte: this is no text", Location(name, number, line.index("\0") + 1))
-        return _TextParser(self, name, lines, chain, root).run()
+        return lines
 
     def fault(self, code: str, message: str, at: Location | Value | Section, remedy: str = "") -> None:
         """Note a fault and go on, to find the others."""
@@ -68,10 +73,10 @@ class _Parser:
         self.document.warnings.append(self.document.fault(message, at, code=code, remedy=remedy, severity=severity))
 
 
-class _TextParser:
+class TextParser:
     """One text: a stack of open sections and the line rules."""
 
-    def __init__(self, owner: _Parser, name: str, lines: list[str], chain: tuple[str, ...], root: Section) -> None:
+    def __init__(self, owner: Parser, name: str, lines: list[str], chain: tuple[str, ...], root: Section) -> None:
         self.owner, self.name, self.lines, self.chain = owner, name, lines, chain
         self.root = root
         self.stack = [_Open(self.root)]
@@ -342,7 +347,7 @@ def parse(
         document.sources |= base.sources
         document.included_from |= base.included_from
         document.layers |= base.layers
-    parser = _Parser(document, reader)
+    parser = Parser(document, reader)
     parser.parse(text, name, (name,), document.root)
     if parser.faults:
         raise CampaignError(sorted(parser.faults, key=_place))
