@@ -14,6 +14,10 @@ from facade.wcl.tree import Section, Value
 _SORT = re.compile(r"\(\s*(?P<key>[\w.]+)\s*(?:,\s*(?P<numeric>\w*)\s*)?(?:,\s*(?P<reverse>\w*)\s*)?\)$")
 
 
+_FMT = re.compile(r"\$FMT\{\s*([^,{}]*?)\s*,\s*([^,{}]*?)\s*\}", re.IGNORECASE)
+_FORM = re.compile(r"%[-+ 0#]*\d{0,3}(?:\.\d{1,2})?[dfeEgGs]")
+
+
 class Named:
     """What a module calls its files and lists, and references to them."""
 
@@ -117,7 +121,8 @@ class DatasetReader:
             dirpat=keys.value(section, "dirpat"),
             filepat=keys.value(section, "filepat"),
             filename=section.value("filename"),
-            columns=tuple(_column(item.text) for item in columns),
+            columns=tuple(_column(item.text)[:2] for item in columns),
+            forms=tuple(_column(item.text)[2] for item in columns),
             format=keys.word(section, "format", LIST_FORMAT, "textsp"),
             header=keys.word(section, "header", BOOL, False),
             sortkey=sortkey,
@@ -212,7 +217,10 @@ class DatasetReader:
 
     def column(self, name: str, item: Value) -> None:
         """Check one column of list *name*: ``FILE.column``, or ``column`` alone."""
-        nick, column = _column(item.text)
+        nick, column, form = _column(item.text)
+        if item.text.startswith("$") and not _FORM.fullmatch(form):
+            remedy = "write $FMT{%FORMAT,FILE.COLUMN}, with a format such as %5.2f, %04d or %s"
+            self.faults.at(item, f"'{item.text}' is no column of list '{name}'", remedy, code="F336")
         if column.lower() == "fullname" and nick not in self.named.names("file"):
             if nick:
                 self.faults.unknown(
@@ -237,6 +245,9 @@ class DatasetReader:
         return (found["key"],), found["reverse"] in (*TRUE, "reverse")
 
 
-def _column(item: str) -> tuple[str, str]:
-    nick, dot, column = item.rpartition(".")
-    return (nick.lower(), column) if dot else ("", item)
+def _column(item: str) -> tuple[str, str, str]:
+    """Return (nickname, column, printf format) of ``FILE.column``, ``column``, ``$FMT{format,column}``; "" for none."""
+    found = _FMT.fullmatch(item)
+    form, written = (found[1], found[2]) if found else ("", item)
+    nick, dot, column = written.rpartition(".")
+    return (nick.lower(), column, form) if dot else ("", written, form)

@@ -99,6 +99,8 @@ class ListSpec(Dataset):
 
     columns: tuple[tuple[str, str], ...] = ()
     """(nickname or "", column as written) in order; column ``fullname`` is the member's path in the job."""
+    forms: tuple[str, ...] = ()
+    """For each column the printf format of ``$FMT{format,column}``, or "" (desdm.md §1.4)."""
     format: str = "textsp"
     header: bool = False
     sortkey: tuple[str, ...] = ()

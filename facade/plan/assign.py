@@ -216,7 +216,8 @@ class Assigner:
                 column = spec.columns[cells.index(None)][1]
                 has = ", ".join(line.columns) or "none"
                 raise NoSingleValue(f"a line of list '{spec.name}' has no column '{column}'; its columns: {has}")
-            text.append(separator.join([_cell(spec, plain(cell)) for cell in cells]) + "\n")
+            texts = [_formed(form, cell) for form, cell in zip(spec.forms, cells, strict=True)]
+            text.append(separator.join([_cell(spec, one) for one in texts]) + "\n")
         section = f"list.{spec.name}"
         path = self.directory(naming.path.format(draft.values), f"the directory of {section}", "the job")
         index = self.new_file(draft, spec, naming, "list", {}, draft.values)
@@ -353,6 +354,15 @@ def _own(spec: FileSpec, line: Line) -> Source:
         nicknames = ", ".join(line.files)
         raise NoSingleValue(f"a line of file '{spec.name}' holds the files {nicknames}, none of them '{spec.name}'")
     return next(iter(line.files.values()), None)
+
+
+def _formed(form: str, value: Scalar) -> str:
+    """Return a value in a column's printf format: ``d`` as a whole number, ``f`` and its kin as a float."""
+    text = plain(value)
+    try:
+        return form % (int(text) if form[-1] == "d" else text if form[-1] == "s" else float(text)) if form else text
+    except ValueError:
+        raise BadReference(f"$FMT{{{form},…}}: {value!r} is not a number of that kind", code="F523") from None
 
 
 def _cell(spec: ListSpec, text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from campaigns import REDUCE, planned, raw, text, told
+from campaigns import REDUCE, lines, planned, raw, small, text, told
 
 from facade.errors import CampaignError
-from facade.plan import Plan
+from facade.plan import Inputs, Plan, plan
 
 SPLIT = """
 <module split>
@@ -138,3 +138,31 @@ def test_a_header_value_is_left_to_the_job() -> None:
 def test_a_header_value_elsewhere_is_refused() -> None:
     with pytest.raises(CampaignError, match="use it in <cmdline>"):
         plan_of("ccd = $HEAD{a,b}\n", SPLIT)
+
+
+@pytest.mark.parametrize(
+    ("form", "seeing", "cell"),
+    [("%5.2f", 0.7123, " 0.71"), ("%.1e", "1234", "1.2e+03"), ("%04d", 7, "0007"), ("%s", "x y", "x y")],
+)
+def test_a_column_of_a_list_may_be_formatted(form: str, seeing: str | int | float, cell: str) -> None:
+    section = f"<l>\nexec = find\nfilepat = list\ndirpat = d\ncolumns = raw.ccd, $FMT{{{form}, raw.seeing}}\n"
+    module = REDUCE.replace("<file>", f"<list>\n{section}format = textcsv\n</l>\n</list>\n<file>")
+    rows = [raw(9, 1, seeing=seeing)]
+    found = {"reduce.file.raw": lines("raw", rows), "reduce.list.l": lines("raw", rows)}
+    (listing,) = plan(small(text(module, b="reduce")), Inputs(found)).quanta[0].lists
+    assert listing.content == f"1, {cell}\n"
+
+
+def test_a_value_that_does_not_fit_its_format_is_told() -> None:
+    module = REDUCE.replace("<file>", "<list>\n<l>\nexec = find\nfilepat = list\ndirpat = d\n"
+                            "columns = raw.ccd, $FMT{%d, raw.band}\n</l>\n</list>\n<file>")  # fmt: skip
+    rows = [raw(9, 1, band="r")]
+    found = {"reduce.file.raw": lines("raw", rows), "reduce.list.l": lines("raw", rows)}
+    with pytest.raises(CampaignError, match=r"\$FMT\{%d,…\}: 'r' is not a number of that kind \[F523\]"):
+        plan(small(text(module, b="reduce")), Inputs(found))
+
+
+def test_a_malformed_format_is_told() -> None:
+    module = REDUCE.replace("<file>", "<list>\n<l>\nexec = find\ncolumns = $FMT{%q, raw.band}\n</l>\n</list>\n<file>")
+    with pytest.raises(CampaignError, match=r"'\$FMT\{%q, raw.band\}' is no column of list 'l' \[F336\]"):
+        small(text(module, b="reduce"))
