@@ -11,6 +11,7 @@ from errno import ENOENT
 from pathlib import Path
 
 from facade.errors import InputError, Location
+from facade.wcl.lines import NEWLINE
 from facade.wcl.lists import listed
 from facade.wcl.scope import Functions, Scope
 from facade.wcl.syntax import parse
@@ -89,8 +90,8 @@ def _decoded(text: bytes, path: Path) -> str:
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
-        before = text[: error.start].decode("utf-8")
-        place = Location(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+        before = NEWLINE.split(text[: error.start].decode("utf-8").removeprefix("\ufeff"))
+        place = Location(str(path), len(before), len(before[-1]) + 1)
         message = f"not UTF-8 text (byte {text[error.start]:#04x})"
         raise InputError(message, location=place, remedy="save the file as UTF-8") from None
 

@@ -91,9 +91,8 @@ class Scope:
             found = self.root.path(name)
             if isinstance(found, Value):
                 return found
-            group, _, rest = name.partition(".")
-            member, _, last = rest.rpartition(".")
-            named = last == f"{group}name" and isinstance(self.root.path(f"{group}.{member}"), Section)
+            group, member, *rest = name.split(".")
+            named = rest == [f"{group}name"] and isinstance(self.root.path(f"{group}.{member}"), Section)
             return member if named else None
         for section in self._sections():
             value = section.value(name)

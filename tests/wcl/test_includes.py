@@ -75,7 +75,9 @@ def test_an_include_inside_a_section_is_merged_at_top_level_with_a_warning(campa
     write(campaign / "main.wcl", "<s>\n<<include inc.wcl>>\nb = 2\n</s>\n")
     document = load("main.wcl")
     assert document.root.plain() == {"s": {"b": "2"}, "a": "1"}
-    assert [w.message for w in document.warnings] == ["an include inside <s> is merged at top level all the same"]
+    assert [(w.code, w.message) for w in document.warnings] == [
+        ("F015", "an include inside <s> is merged at top level all the same")
+    ]
 
 
 def test_what_stands_beside_an_include_is_ignored_with_a_warning(campaign: Path) -> None:
@@ -83,18 +85,18 @@ def test_what_stands_beside_an_include_is_ignored_with_a_warning(campaign: Path)
     write(campaign / "main.wcl", "b = <<include inc.wcl>>\n")
     document = load("main.wcl")
     assert document.root.plain() == {"a": "1"}
-    assert [w.message for w in document.warnings] == [
-        "only the include of this line is read, not what stands beside it"
+    assert [(w.code, w.message) for w in document.warnings] == [
+        ("F016", "only the include of this line is read, not what stands beside it")
     ]
 
 
 def test_a_missing_include_is_told_with_its_place(campaign: Path) -> None:
     write(campaign / "main.wcl", "a = 1\n  <<include nowhere.wcl>>\n")
     assert fault_of("main.wcl") == (
-        "main.wcl:2:13: error: cannot read the included file 'nowhere.wcl': No such file or directory\n"
+        "main.wcl:2:13: error: cannot read the included file 'nowhere.wcl': No such file or directory [F010]\n"
         "      <<include nowhere.wcl>>\n"
         "                ^^^^^^^^^^^\n"
-        "  an include is looked for beside the including file, then in the working directory, then on the include path"
+        "  it is looked for beside the including file, then in the working directory, then on the include path"
     )
 
 
@@ -102,13 +104,13 @@ def test_includes_in_a_circle_are_told(campaign: Path) -> None:
     write(campaign / "a.wcl", "<<include sub/b.wcl>>\n")
     write(campaign / "sub/b.wcl", "<<include ../a.wcl>>\n")
     assert fault_of("a.wcl").splitlines()[0] == (
-        "sub/b.wcl:1:11: error: include goes in a circle: a.wcl -> sub/b.wcl -> a.wcl"
+        "sub/b.wcl:1:11: error: include goes in a circle: a.wcl -> sub/b.wcl -> a.wcl [F011]"
     )
 
 
 def test_a_file_that_includes_itself_is_told(campaign: Path) -> None:
     write(campaign / "a.wcl", "<<include a.wcl>>\n")
-    assert "include goes in a circle: a.wcl -> a.wcl" in fault_of("a.wcl")
+    assert "include goes in a circle: a.wcl -> a.wcl [F011]" in fault_of("a.wcl")
 
 
 def test_includes_that_double_end(campaign: Path) -> None:
@@ -121,7 +123,7 @@ def test_includes_that_double_end(campaign: Path) -> None:
 def test_an_undefined_variable_in_the_path_is_told_with_its_place(campaign: Path) -> None:
     write(campaign / "main.wcl", "<<include ${camera}.wcl>>\ncamera = hsc\n")
     assert fault_of("main.wcl") == (
-        "main.wcl:1:11: error: undefined variable 'camera' in the path of an include\n"
+        "main.wcl:1:11: error: undefined variable 'camera' in the path of an include [F013]\n"
         "    <<include ${camera}.wcl>>\n"
         "              ^^^^^^^^^^^^^\n"
         "  an include knows what was defined above it in the same file, and nothing else"
@@ -140,8 +142,8 @@ def test_faults_of_an_included_file_point_into_it(campaign: Path) -> None:
     write(campaign / "inc.wcl", "a = 1\n</x>\n")
     write(campaign / "main.wcl", "<<include inc.wcl>>\n<s>\n")
     assert [line for line in fault_of("main.wcl").splitlines() if ": error: " in line] == [
-        "inc.wcl:2:1: error: </x> closes nothing: no section is open",
-        "main.wcl:2:1: error: section <s> is never closed",
+        "inc.wcl:2:1: error: </x> closes nothing: no section is open [F003]",
+        "main.wcl:2:1: error: section <s> is never closed [F001]",
     ]
 
 
@@ -149,6 +151,6 @@ def test_an_include_cannot_turn_a_section_into_a_value_nor_back(campaign: Path) 
     write(campaign / "inc.wcl", "<x>\ns = 1\n</x>\n<v>\n</v>\n")
     write(campaign / "main.wcl", "v = 1\n<x>\n<s>\n<<include inc.wcl>>\na = 1\n</s>\n</x>\n")
     assert [line for line in fault_of("main.wcl").splitlines() if ": error: " in line] == [
-        "inc.wcl:2:1: error: 'x.s' is a value here but a section in what came before this file was included",
-        "inc.wcl:4:1: error: 'v' is a section here but a value in what came before this file was included",
+        "inc.wcl:2:1: error: 'x.s' is a value here but a section in what came before this file was included [F007]",
+        "inc.wcl:4:1: error: 'v' is a section here but a value in what came before this file was included [F007]",
     ]

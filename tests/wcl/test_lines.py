@@ -14,8 +14,8 @@ def plain(text: str) -> dict[str, Any]:
     return loads(text).root.plain()
 
 
-def warnings(text: str) -> list[str]:
-    return [fault.message for fault in loads(text).warnings]
+def told(text: str) -> list[tuple[str, str, str]]:
+    return [(fault.code, fault.severity, fault.message) for fault in loads(text).warnings]
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,82 @@ def test_a_line_means(text: str, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "codes"),
     [
-        ('a = "x#y"', '"x'),
-        ("a = x\\#y", "x\\"),
-        ("a = x # c \\\nb = 2", "x"),
+        ("a = x # y # z", "x", []),
+        ("a = x#y", "x", []),
+        ("a = x # c \\\nb = 2", "x", ["F019"]),
+        ("a = x # c \\\n\n", "x", []),
+        ('a = b "x#y"', 'b "x', []),
+        ('a = "x#y" b', '"x', ["F022"]),
+        ("a = 'x#y' b", "'x", ["F022"]),
+        ("a = it's # Tom's", "it's", []),
+        ("a = 'x' y # z", "'x' y", []),
     ],
 )
-def test_a_comment_begins_at_the_first_hash_whatever_stands_around_it(text: str, expected: str) -> None:
+def test_a_comment_begins_at_the_first_hash_of_an_unquoted_value(text: str, expected: str, codes: list[str]) -> None:
     assert plain(text) == {"a": expected}
+    assert [code for code, _, _ in told(text)] == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a = "x#y"', "x#y"),
+        ("a = 'x#y' # z", "x#y"),
+        ("a 'x#y'", "x#y"),
+        ("a = x\\#y", "x#y"),
+        ("a = \\#\\# # z", "##"),
+        ("a = x\\\\#y", "x\\#y"),
+        ("a = x \\\n  \\#y", "x #y"),
+        ("a = 'b' \\# 'c'", "'b' # 'c'"),
+    ],
+)
+def test_a_hash_is_data_in_quotes_and_after_a_backslash_with_a_note(text: str, expected: str) -> None:
+    assert plain(text) == {"a": expected}
+    assert [(code, severity) for code, severity, _ in told(text)] == [("F020", "note")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a = "8,6"', "8,6"),
+        ("a = '8,6'", "8,6"),
+        ('a "8,6"', "8,6"),
+        ('a="8,6"', "8,6"),
+        ('a = " x  "  # blanks', " x  "),
+        ('a = ""', ""),
+        ("a = ''", ""),
+        (r'a = "say \"x\", \\ and \n"', r'say "x", \ and \n'),
+        (r"a = 'no \ escape \\ \'", "no \\ escape \\\\ \\"),
+        ('a = "it\'s, so"', "it's, so"),
+        ("a = '\"r\"'", '"r"'),
+        ('a = "x \\\n   y"', "x y"),
+        ('a = "x # \\\n   y"', "x # y"),
+    ],
+)
+def test_a_value_wholly_in_quotes_is_what_they_hold(text: str, expected: str) -> None:
+    value = loads(text).root.value("a")
+    assert value is not None and (value.text, value.quoted) == (expected, True)
+    assert [fault.code for fault in loads(text).warnings] == ["F020"] * ("#" in expected)
+
+
+@pytest.mark.parametrize(
+    "written", ['"a" b', 'b "a"', '"a" "b"', "'a' 'b'", "'a", 'a"', r'"a\"', "'it's'", '"a"b"', "''a''", '"a\\\\" b"']
+)
+def test_quotes_in_an_unquoted_value_are_data(written: str) -> None:
+    value = loads(f"a = {written}").root.value("a")
+    assert value is not None and (value.text, value.quoted) == (written, False)
+    assert told(f"a = {written}") == []
+
+
+@pytest.mark.parametrize("written", ['"r"', "'HSC-R'", '"8x6"', "'1.5'"])
+def test_quotes_that_do_nothing_are_warned_of(written: str) -> None:
+    assert [(code, severity) for code, severity, _ in told(f"a = {written}")] == [("F021", "warning")]
+
+
+def test_quotes_on_a_command_line_are_nothing_to_warn_of() -> None:
+    assert told("<cmdline>\nid = 'r'\n</cmdline>") == []
 
 
 @pytest.mark.parametrize(
@@ -84,18 +151,25 @@ def test_a_backslash_joins_the_next_line_with_nothing_between(text: str, expecte
 @pytest.mark.parametrize("line", ["key =", "key=", "  key  =   ", "key = # nothing"])
 def test_a_key_without_value_is_ignored_with_a_warning(line: str) -> None:
     assert plain(line) == {}
-    assert warnings(line) == ["'key =' has no value: the line is ignored"]
+    assert told(line) == [("F009", "warning", "'key =' has no value: the line is ignored")]
+    assert loads(line).warnings[0].remedy == 'write key = "" for nothing'
 
 
 @pytest.mark.parametrize("line", ["lonely", "= value", "=value", "="])
 def test_a_line_that_is_nothing_is_ignored_with_a_warning(line: str) -> None:
     assert plain(line) == {}
-    assert warnings(line) == [f"'{line}' is neither a section nor 'key = value': the line is ignored"]
+    assert told(line) == [("F008", "warning", f"'{line}' is neither a section nor 'key = value': the line is ignored")]
 
 
 def test_a_key_given_twice_keeps_its_first_place_and_its_last_value() -> None:
-    root = loads("a = 1\nb = 2\na = 3").root
-    assert [(key, str(value)) for key, value in root.values()] == [("a", "3"), ("b", "2")]
+    text = "a = 1\nb = 2\na = 3\nA = 4"
+    root = loads(text).root
+    assert [(key, str(value)) for key, value in root.values()] == [("a", "4"), ("b", "2")]
+    assert [str(value) for value in root.history("a")] == ["1", "3"]
+    assert told(text) == [
+        ("F024", "warning", "'a' was already set at line 1: that value never counts"),
+        ("F024", "warning", "'a' was already set at line 3: that value never counts"),
+    ]
 
 
 class TestSections:
@@ -112,7 +186,7 @@ class TestSections:
         assert plain("<module foo>\na = 1\n</foo>\nb = 2\n</module>") == {"module": {"foo": {"a": "1"}, "b": "2"}}
 
     def test_a_label_closed_alone_leaves_the_outer_section_open(self) -> None:
-        with pytest.raises(CampaignError, match=r"section <module> is never closed"):
+        with pytest.raises(CampaignError, match=r"section <module> is never closed \[F001\]"):
             loads("<module foo>\n</foo>")
 
     def test_a_section_opened_again_is_taken_up(self) -> None:
@@ -124,7 +198,7 @@ class TestSections:
 
     @pytest.mark.parametrize("text", ["<a>\n<a>\n</a>\n</a>", "<a>\nx = 1\n<a>", "<a a>\n</a>\n</a>"])
     def test_a_direct_child_of_the_same_name_is_a_fault(self, text: str) -> None:
-        with pytest.raises(CampaignError, match="<a> directly inside <a>"):
+        with pytest.raises(CampaignError, match=r"<a> directly inside <a> \[F005\]"):
             loads(text)
 
     @pytest.mark.parametrize("name", ["cmdline", "replace", "CmdLine"])
@@ -137,29 +211,30 @@ class TestSections:
     def test_what_begins_like_a_section_must_be_one(self, line: str) -> None:
         with pytest.raises(CampaignError) as caught:
             loads(line)
-        assert caught.value.faults[0].message == f"'{line}' neither opens nor closes a section"
+        (fault,) = caught.value.faults
+        assert (fault.code, fault.message) == ("F002", f"'{line}' neither opens nor closes a section")
 
     def test_a_wrong_close_is_reported_once_and_reading_goes_on(self) -> None:
         with pytest.raises(CampaignError) as caught:
             loads("<module foo>\n<file>\n</module>\n<b>\n</c>\n</b>\n")
-        assert [(f.location and f.location.line, f.message) for f in caught.value.faults] == [
-            (3, "</module> does not close <file>, opened at line 2"),
-            (5, "</c> does not close <b>, opened at line 4"),
+        assert [(f.location and f.location.line, f.code, f.message) for f in caught.value.faults] == [
+            (3, "F004", "</module> does not close <file>, opened at line 2"),
+            (5, "F004", "</c> does not close <b>, opened at line 4"),
         ]
 
     def test_a_close_without_a_section_is_a_fault(self) -> None:
-        with pytest.raises(CampaignError, match="</x> closes nothing"):
+        with pytest.raises(CampaignError, match=r"</x> closes nothing: no section is open \[F003\]"):
             loads("</x>")
 
     def test_a_value_and_a_section_of_one_name_are_a_fault(self) -> None:
-        with pytest.raises(CampaignError, match="'a' has a value, given at line 1; it cannot be a section too"):
+        with pytest.raises(CampaignError, match=r"'a' has a value, given at line 1; it cannot be a section too \[F007"):
             loads("a = 1\n<a>\n</a>")
-        with pytest.raises(CampaignError, match="'a' is a section, opened at line 1; it cannot be a value too"):
+        with pytest.raises(CampaignError, match=r"'a' is a section, opened at line 1; it cannot be a value too \[F007"):
             loads("<a>\n</a>\na = 1")
 
     def test_sections_nest_only_so_deep(self) -> None:
         text = "\n".join(f"<s{n}>" for n in range(5000))
-        with pytest.raises(CampaignError, match="sections nest more than 64 deep"):
+        with pytest.raises(CampaignError, match=r"sections nest more than 64 deep \[F006\]"):
             loads(text)
 
 
