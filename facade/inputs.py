@@ -226,3 +226,4 @@ def set_values(document: Document, settings: Sequence[str]) -> None:
         if document.root.merge(loads(text, f"--set {setting}").root):
             raise InputError(f"--set {setting}: '{key.strip()}' is a section of the campaign, or goes through a value")
         document.sources[f"--set {setting}"] = text.splitlines()
+        document.layers[f"--set {setting}"] = "command line"

@@ -1,13 +1,15 @@
 """The seams where observatories add their own code: wrappers, query codes, ingestors; and how they are found.
 
 A plug-in is a module (or object) that satisfies one of these Protocols and is registered under an entry-point group
-(``facade.wrappers``, ``facade.queries``, ``facade.ingestors``). facade never names one; the campaign does.
+(``facade.wrappers``, ``facade.queries``, ``facade.ingestors``), or a function that campaigns may call
+(``facade.functions``). facade never names one; the campaign does.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -101,11 +103,16 @@ class Ingestor(Protocol):
         """Return (dimension table, rows) for a file whose contents go into a table, or None."""
 
 
-GROUPS = {"wrapper": "facade.wrappers", "query": "facade.queries", "ingestor": "facade.ingestors"}
+GROUPS = {
+    "wrapper": "facade.wrappers",
+    "query": "facade.queries",
+    "ingestor": "facade.ingestors",
+    "function": "facade.functions",
+}
 
 
 def names(kind: str) -> list[str]:
-    """Return the registered names of a *kind* of plug-in (``wrapper``, ``query``, ``ingestor``), sorted."""
+    """Return the registered names of a *kind* of plug-in (``wrapper``, ``query``, …), sorted."""
     return sorted(point.name for point in entry_points(group=GROUPS[kind]))
 
 
@@ -136,3 +143,29 @@ def query(name: str) -> Query:
 def ingestor(name: str) -> Ingestor:
     """Return the ingestor called *name*; raises InputError as `wrapper` does."""
     return cast(Ingestor, _find("ingestor", name).load())
+
+
+def function(name: str, permitted: Sequence[str] = ()) -> Callable[..., object]:
+    """Return what ``<<inclfunc name(…)>>`` or ``$FUNC{name,…}`` of a campaign calls.
+
+    A registered function is called by its name. A dotted path that is not registered is imported only if the site
+    permits it: *permitted* are modules or packages, as in ``permitted_functions = mysurvey.wcl`` of the site file.
+
+    Raises:
+        LookupError: it is not registered and not permitted, or not there; the message says which.
+    """
+    for point in entry_points(group=GROUPS["function"]):
+        if point.name == name:
+            return cast("Callable[..., object]", point.load())
+    module, _, last = name.rpartition(".")
+    if not any(module == one or module.startswith(f"{one}.") for one in permitted):
+        registered = ", ".join(names("function")) or "none"
+        way = f"; a site may permit imports: permitted_functions = {module}" if module else ""
+        raise LookupError(f"no function is registered as '{name}' (registered: {registered}{way})")
+    try:
+        found = getattr(import_module(module), last)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"the function '{name}' cannot be imported: {error}") from None
+    if not callable(found):
+        raise LookupError(f"'{name}' is no function")
+    return cast("Callable[..., object]", found)

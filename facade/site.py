@@ -1,19 +1,23 @@
 """Where this site keeps things: `$FACADE_HOME`, the archive, run directories, the database's URL.
 
 Settings come, weakest first, from what is built in, the site file (WCL: ``$FACADE_SITE``, else
-``$FACADE_HOME/site.wcl``) and the environment (``FACADE_DB``). Knows places only; opens nothing.
+``$FACADE_HOME/site.wcl``) and the environment (``FACADE_DB``). The site file's section ``defaults`` lies beneath every
+campaign: the weaker layer of two. Knows places only; opens nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-from facade.errors import InputError
-from facade.wcl import Document, load, loads
+from facade import plugins
+from facade.campaign.keywords import keywords_of
+from facade.errors import CampaignError, InputError
+from facade.wcl import Document, Section, did_you_mean, load, loads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,7 @@ class Site:
     workers: int
     engine: str
     include_path: tuple[Path, ...]
+    permitted_functions: tuple[str, ...]
     document: Document
 
     @classmethod
@@ -41,7 +46,7 @@ class Site:
         home = Path(environ.get("FACADE_HOME") or _default_home()).expanduser().absolute()
         document = _site_file(environ, home)
         root = document.root
-        archive = root.text("home_archive", "home")
+        archive, permitted = root.text("home_archive", "home"), root.value("permitted_functions")
         group = root.path(f"archive.{archive}.root")
         place = str(group) if group is not None else str(home / "archive")
         return cls(
@@ -53,12 +58,37 @@ class Site:
             workers=_workers(root.text("workers")),
             engine=root.text("engine", "local"),
             include_path=(*_folders(root.text("include_path"), home), _installed_wcl()),
+            permitted_functions=tuple(item.text for item in permitted.items()) if permitted else (),
             document=document,
         )
 
     def load(self, path: Path | str) -> Document:
-        """Read a WCL file with this site's include path. Raises InputError or CampaignError."""
-        return load(path, include_path=self.include_path, environ=dict(os.environ))
+        """Read a WCL file over this site's defaults, with its include path and functions.
+
+        Raises:
+            InputError, CampaignError: as `facade.wcl.load`.
+        """
+        return load(
+            path,
+            include_path=self.include_path,
+            environ=dict(os.environ),
+            functions=self.function,
+            base=self.defaults,
+        )
+
+    @property
+    def function(self) -> Callable[[str], Callable[..., object]]:
+        """How campaigns of this site find the functions that they call (`facade.plugins.function`)."""
+        return partial(plugins.function, permitted=self.permitted_functions)
+
+    @property
+    def defaults(self) -> Document:
+        """What the site file lays beneath every campaign."""
+        document = self.document
+        layers = dict.fromkeys(document.sources, "site")
+        return Document(
+            document.root.section("defaults") or Section(), document.sources, document.included_from, layers=layers
+        )
 
     @property
     def filetypes(self) -> Path:
@@ -89,8 +119,23 @@ def _site_file(environ: Mapping[str, str], home: Path) -> Document:
     named = environ.get("FACADE_SITE")
     path = Path(named) if named else home / "site.wcl"
     if named or path.is_file():
-        return load(path, environ=environ)
+        document = load(path, environ=environ)
+        _check(document)
+        return document
     return loads("", "<no site file>")
+
+
+def _check(document: Document) -> None:
+    """Refuse keys that no site file has: a misspelt ``archive`` must not send files elsewhere."""
+    known = keywords_of("site")
+    faults = []
+    for key, entry in document.root.items():
+        if key not in known:
+            at = entry if isinstance(entry, Section) else entry.key_location
+            remedy = did_you_mean(key, known) or "facade show keywords site"
+            faults.append(document.fault(f"the site file has no key '{key}'", at, code="F215", remedy=remedy))
+    if faults:
+        raise CampaignError(faults)
 
 
 def _under(home: Path, text: str) -> Path:

@@ -401,6 +401,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("engine", choice("local", "htcondor"), "local", "what facade submit uses without --engine"),
         ("include_path", LIST, "", "folders in which <<include>> looks last"),
         ("filetypes", PATH, "hsc/filetypes.wcl", "filetypes that facade ingest knows without --definitions"),
+        ("permitted_functions", LIST, "", "modules whose functions campaigns may call though they are not registered"),
+        ("defaults", SECTION, "", "what lies beneath every campaign, which wins over it"),
     ),
 )
 # fmt: on

@@ -189,4 +189,4 @@ class Campaign:
         if module is not None:
             members |= {"module": module.name, "block": module.block}
             current = {"modulename": module.name, "blockname": module.block, **current}
-        return Scope(root, current=current, search=search, members=members)
+        return Scope(root, current=current, search=search, members=members, functions=self.document.functions)

@@ -32,9 +32,25 @@ AREAS = {
 """First two characters of a code -> what such faults are about."""
 
 
-@click.group()
+class Subjects(click.Group):
+    """What can be shown; ``config`` is imported only when it is asked for: it reads campaigns."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the subjects."""
+        return ["config", *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a subject."""
+        if cmd_name == "config":
+            from facade.cli.configuration import config
+
+            return config
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Subjects)
 def show() -> None:
-    """Look things up: keywords, faults."""
+    """Look things up: what a campaign says and where, keywords, faults."""
 
 
 @show.command()

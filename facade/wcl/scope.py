@@ -94,13 +94,14 @@ class Scope:
             group, member, *rest = name.split(".")
             named = rest == [f"{group}name"] and isinstance(self.root.path(f"{group}.{member}"), Section)
             return member if named else None
-        for section in self._sections():
+        for section in self.sections():
             value = section.value(name)
             if value is not None:
                 return value
         return self.members.get(name.removesuffix("name")) if name.endswith("name") else None
 
-    def _sections(self) -> list[Section]:
+    def sections(self) -> list[Section]:
+        """Return the sections that a look-up of an undotted name asks, nearest first (desdm.md §1.3)."""
         # precedence: definition being expanded > file > list > exec > job > module > block > archive > site > global
         sections = [self.search] if self.search is not None else []
         for kind in CLASSES:
@@ -115,7 +116,7 @@ class Scope:
     def known(self) -> list[str]:
         """Return every undotted name that a look-up would find, each once, for "did you mean"."""
         names = [*self.current, *sorted(self.late), *(f"{kind}name" for kind, name in self.members.items() if name)]
-        for section in self._sections():
+        for section in self.sections():
             names += [key for key, _ in section.values()]
         return list(dict.fromkeys(names))
 
