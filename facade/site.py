@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from facade import plugins
-from facade.campaign.keywords import keywords_of
 from facade.errors import CampaignError, InputError
 from facade.wcl import Document, Section, did_you_mean, load, loads
 
@@ -127,6 +126,8 @@ def _site_file(environ: Mapping[str, str], home: Path) -> Document:
 
 def _check(document: Document) -> None:
     """Refuse keys that no site file has: a misspelt ``archive`` must not send files elsewhere."""
+    from facade.campaign.keywords import keywords_of  # only a site with a file of its own pays for it
+
     known = keywords_of("site")
     faults = []
     for key, entry in document.root.items():
