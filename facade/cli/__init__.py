@@ -17,6 +17,7 @@ from facade.errors import BAD_INPUT, FAILED, INTERRUPTED, FacadeError
 VERBS = {
     "check": ("campaigns", "Report every fault of a campaign in one go."),
     "show": ("showing", "Look things up: keywords, faults."),
+    "fmt": ("formatting", "Lay WCL files out; what they mean stays."),
     "plan": ("campaigns", "Find inputs, divide them, show what would run."),
     "submit": ("running", "Plan a campaign, register an attempt, run it."),
     "resume": ("running", "Go on with an attempt: only what is missing."),

@@ -1,4 +1,4 @@
-"""The editor grammar colours a text as facade reads it."""
+"""The editor grammar colours a text as facade reads it; the hooks for pre-commit run verbs that there are."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facade.cli import VERBS
 from facade.errors import CampaignError
 from facade.wcl import Document, Section, Value, loads
 from facade.wcl.syntax import parse
@@ -296,3 +298,15 @@ def test_the_folder_is_an_extension_whose_parts_exist() -> None:
 
 def test_the_grammar_is_a_property_list_too() -> None:
     assert plistlib.loads(plistlib.dumps(GRAMMAR)) == GRAMMAR
+
+
+def test_hooks_for_pre_commit_run_verbs_on_the_files_they_mean() -> None:
+    hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    assert set(hooks) == {"facade-check", "facade-fmt"}
+    for hook in hooks.values():
+        program, verb = hook["entry"].split()
+        assert program == "facade" and verb in VERBS and hook["language"] == "python"
+    campaign = re.compile(hooks["facade-check"]["files"])
+    assert campaign.search("wcl/demo/campaign.wcl") and campaign.search("campaign_2.wcl")
+    assert not campaign.search("wcl/hsc/modules.wcl") and not campaign.search("campaign/modules.wcl")
+    assert re.search(hooks["facade-fmt"]["files"], "wcl/hsc/modules.wcl")
