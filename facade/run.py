@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,11 +12,9 @@ from pathlib import Path
 
 from facade import engines
 from facade.engines import local
-from facade.engines.rundir import EngineJob, RunDirectory
+from facade.engines.rundir import RunDirectory
 from facade.errors import InputError, RefusedError
 from facade.job import receipt
-from facade.plan import Plan, from_text
-from facade.plan.capsule import Surroundings, Tasks, capsules
 from facade.registry import Address, Registry
 from facade.registry.values import Attempt, Ids
 from facade.site import Site
@@ -27,68 +24,14 @@ BATCH = 500
 """Lines of a receipt sent to the registry in one call."""
 
 
-def tasks(ids: Ids) -> Tasks:
-    """Return the registry's ids in the form that capsules are cut with."""
-    return Tasks(
-        attempt_id=ids.attempt_id, attempt=ids.attempt_task, blocks=ids.blocks, jobs=ids.jobs, quanta=ids.quanta
-    )
-
-
-def job_path(plan: Plan) -> str:
-    """Return the PATH of programs in jobs: the campaign's, else facade's own programs before the submitter's."""
-    own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return plan.environment.get("PATH", own)
-
-
-def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDirectory:
-    """Write the run directory of an attempt: bound plan, capsules and the table that engines read. Safe to repeat."""
-    root = Path(attempt.run_dir)
-    around = Surroundings(
-        name=attempt.name,
-        archive=site.archive,
-        archive_root=str(site.archive_root),
-        environment={"PATH": job_path(plan)},
-    )
-    run = RunDirectory(
-        path=root,
-        name=attempt.name,
-        attempt_id=attempt.id,
-        blocks=tuple(block.name for block in plan.blocks),
-        jobs=tuple(
-            EngineJob(
-                jobnum=job.jobnum,
-                block=job.block,
-                parents=job.parents,
-                capsule=RunDirectory.capsule_path(job.jobnum),
-                label=" ".join(f"{k}={v}" for k, v in job.keys.items()) or plan.blocks[job.block].name,
-            )
-            for job in plan.jobs
-        ),
-    )
-    root.mkdir(parents=True, exist_ok=True)
-    _write(root / "plan.json", plan.text)
-    for jobnum, capsule in capsules(plan, ids, around):
-        path = root / RunDirectory.capsule_path(jobnum)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps(capsule, separators=(",", ":"), ensure_ascii=False))
-    run.write()
-    return run
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename: a reader sees all of it or none."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
-
-
 def open_run(registry: Registry, site: Site, attempt: Attempt) -> RunDirectory:
     """Return the run directory of an attempt, made anew from the registry where a dead submission left none."""
     path = Path(attempt.run_dir)
     if (path / "run.json").is_file():
         return RunDirectory.read(path)
-    plan = from_text(registry.plan_body(attempt.plan_id).decode()).bind(attempt.attnum)
-    return materialise(site, attempt, plan, tasks(registry.ids(attempt.id)))
+    from facade.materialise import made_again  # most commands need no plan, and pay for none
+
+    return made_again(registry, site, attempt)
 
 
 def find(registry: Registry, name: str) -> Attempt:

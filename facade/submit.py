@@ -15,11 +15,11 @@ from facade import plugins
 from facade.campaign import Campaign, read
 from facade.errors import CampaignError, Fault, InputError
 from facade.inputs import planned, set_values
+from facade.materialise import job_path, materialise, tasks
 from facade.plan import Plan, from_text
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.registry.values import FileType as RecordedType
-from facade.run import job_path, materialise, tasks
 from facade.site import Site
 from facade.wcl import Value
 

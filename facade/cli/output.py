@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -17,10 +17,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from facade.plan import Plan
 from facade.registry.values import Answer, Attempt, Failure
 from facade.stat import Report, culprits
 from facade.states import State
+
+if TYPE_CHECKING:
+    from facade.plan import Plan
 
 COLOURS = {
     State.SUCCEEDED: "green",
