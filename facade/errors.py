@@ -75,10 +75,10 @@ class InputError(FacadeError):
 
 
 class CampaignError(InputError):
-    """Every fault found in a campaign, in the order of the text."""
+    """Every fault found in a campaign, in the order of the text; ``warnings`` are told by whoever tells those too."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+    def __init__(self, faults: Iterable[Fault], warnings: Iterable[Fault] = ()) -> None:
+        self.faults, self.warnings = tuple(faults), tuple(warnings)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
     def __str__(self) -> str:

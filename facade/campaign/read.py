@@ -49,9 +49,10 @@ def read(document: Document) -> Campaign:
     _check_shared(root, vocabulary, keys.scope)
     check_unreferenced(campaign.modules, _patterns(root), faults)
     check_references(campaign, faults, {key for key in REQUIRED if root.value(key) is None})
+    warnings = (*document.warnings, *faults.ordered("warning"))
     if faults.found:
-        raise CampaignError(faults.ordered())
-    return replace(campaign, warnings=(*document.warnings, *faults.ordered("warning")))
+        raise CampaignError(faults.ordered(), warnings)
+    return replace(campaign, warnings=warnings)
 
 
 def _identity(root: Section, keys: Keys) -> dict[str, Scalar]:

@@ -47,7 +47,7 @@ def _checked(path: Path, settings: tuple[str, ...]) -> tuple[list[Fault], str]:
     try:
         campaign = load_campaign(site(), path, settings)
     except CampaignError as error:
-        return in_order(error.faults), ""
+        return in_order([*error.faults, *error.warnings]), ""
     except InputError as error:  # not even a text: said like a fault, so that the other campaigns are read too
         return [Fault(message=error.message, location=error.location, remedy=error.remedy)], ""
     return in_order(campaign.warnings), ", ".join(f"{b.name} ({len(b.modules)})" for b in campaign.blocks)

@@ -350,7 +350,7 @@ def parse(
     parser = Parser(document, reader)
     parser.parse(text, name, (name,), document.root)
     if parser.faults:
-        raise CampaignError(sorted(parser.faults, key=_place))
+        raise CampaignError(sorted(parser.faults, key=_place), document.warnings)
     return document
 
 
