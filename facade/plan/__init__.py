@@ -14,6 +14,7 @@ from facade.files import clean_path
 from facade.plan.bench import Missing, Workbench
 from facade.plan.datasets import Inputs
 from facade.plan.graph import circle, jobs
+from facade.plan.memory import uncollected
 from facade.plan.model import (
     Job,
     Plan,
@@ -70,6 +71,11 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
         MissingFiles: files that the campaign names are unknown.
         MissingInputError: inputs are registered, but lie in no archive.
     """
+    with uncollected():
+        return _plan(campaign, inputs, queries)
+
+
+def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery]) -> Plan:
     bench = Workbench(campaign, inputs)
     for index, block in enumerate(campaign.blocks):
         for module in block.modules:

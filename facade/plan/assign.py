@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from facade.campaign import FileSpec, ListSpec, Module, Ref
+from facade.campaign import ExecSpec, FileSpec, ListSpec, Module, Ref
 from facade.files import clean_path, join, name_fault, natural_key, split_compression
 from facade.plan.bench import Draft, ListLine, Missing, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
@@ -14,6 +15,8 @@ from facade.provenance import derive
 from facade.wcl.template import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
+Names = tuple[str, ...]
+"""Names under which a quantum's files are assigned: ``file.x``, ``list.l``, ``list.l.x``."""
 SEPARATORS = {"textsp": " ", "textcsv": ", ", "texttab": "\t"}
 
 
@@ -23,6 +26,13 @@ class Assigner:
     def __init__(self, bench: Workbench, module: Module, datasets: Mapping[str, Dataset], compiled: Compiled) -> None:
         self.bench, self.module, self.datasets, self.compiled = bench, module, datasets, compiled
         self.outputs = frozenset(module.outputs)
+        self.links = [Link.of(spec, self.assigns) for spec in module.execs]
+
+    def assigns(self, name: str) -> bool:
+        """Say whether quanta of this module have files of their own under the reference *name*."""
+        kind, _, rest = name.partition(".")
+        listing, _, member = rest.partition(".")
+        return kind == "file" or not member or member in self.module.lists[listing].members
 
     def fill(self, draft: Draft) -> tuple[PlannedExec, ...]:
         """Assign inputs, lists and outputs to *draft* and return its programs.
@@ -124,9 +134,7 @@ class Assigner:
         self.missing("F502", draft, name, f"file '{name}' is neither made earlier nor registered", at)
         filename, compression = split_compression(name)
         self.bench.files.append(
-            PlannedFile(
-                filename=filename, compression=compression, filetype=spec.filetype, archive_path="", metadata={}
-            )
+            PlannedFile(filename, compression, spec.filetype, "", producer=0, size=None, checksum=None, metadata={})
         )
         self.bench.awaited[name] = len(self.bench.files) - 1, draft.label
         return len(self.bench.files) - 1
@@ -268,7 +276,7 @@ class Assigner:
         if reason := name_fault(name):
             raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'", code="F505")
         if name in self.bench.by_name:
-            self.second_writer(draft, spec, name, self.bench.made_by.get(self.bench.by_name[name]))
+            self.second_writer(draft, spec, name, self.bench.maker(self.bench.by_name[name]))
         if name in self.bench.awaited:
             self.made_too_late(draft, spec, name, self.bench.awaited[name][1])
         filename, compression = split_compression(name)
@@ -278,13 +286,15 @@ class Assigner:
                 compression=compression,
                 filetype=filetype,
                 producer=draft.wrapnum if isinstance(spec, FileSpec) else -1,
+                size=None,
+                checksum=None,
                 metadata=metadata,
                 archive_path=self.directory(archive_path, f"the archive directory of '{spec.name}'", "the archive"),
                 optional=isinstance(spec, FileSpec) and spec.optional,
                 save=isinstance(spec, ListSpec) or spec.savefiles,
             )
         )
-        self.bench.made_by[index] = draft.label
+        self.bench.made_by[index] = draft.module, draft.keys
         return index
 
     def second_writer(self, draft: Draft, spec: FileSpec | ListSpec, name: str, other: str | None) -> None:
@@ -317,33 +327,58 @@ class Assigner:
 
     def execs(self, draft: Draft) -> tuple[PlannedExec, ...]:
         """Return the programs of the quantum with their command lines and files."""
-        result = []
-        for spec, command in zip(self.module.execs, self.compiled.commands, strict=True):
+        assigned, programs = draft.assigned, []
+        for link, command in zip(self.links, self.compiled.commands, strict=True):
             derived = [
                 edge
-                for parents, children in spec.ancestry
-                for edge in derive(
-                    self.resolve(draft, parents, with_list=False), self.resolve(draft, children, with_list=False)
-                )
+                for parents, children in link.ancestry
+                for edge in derive(_files(assigned, parents), _files(assigned, children))
             ]
-            result.append(
+            programs.append(
                 PlannedExec(
-                    num=spec.num,
-                    argv=command.argv(draft.values, draft.lines),
-                    used=_unique(i for ref in spec.used for i in self.resolve(draft, ref, with_list=True)),
-                    generated=_unique(i for ref in spec.generated for i in self.resolve(draft, ref, with_list=True)),
-                    derived=tuple(dict.fromkeys(derived)),
-                    version_flag=spec.version_flag,
+                    link.num,
+                    command.argv(draft.values, draft.lines),
+                    _files(assigned, link.used),
+                    _files(assigned, link.generated),
+                    tuple(dict.fromkeys(derived)),
+                    link.version_flag,
                 )
             )
-        return tuple(result)
+        return tuple(programs)
 
-    def resolve(self, draft: Draft, ref: Ref, *, with_list: bool) -> list[int]:
-        """Return the files behind *ref*. Whoever uses the members of a list also used the list itself."""
-        found = list(draft.assigned.get(str(ref), ()))
-        if ref.member and (with_list or not found):
-            found = [*draft.assigned.get(f"list.{ref.name}", ()), *found]
-        return found
+
+class Link(NamedTuple):
+    """What a program reads and makes, by the names under which a quantum's files are assigned."""
+
+    num: int
+    used: Names
+    generated: Names
+    ancestry: tuple[tuple[Names, Names], ...]
+    version_flag: str
+
+    @classmethod
+    def of(cls, spec: ExecSpec, assigns: Callable[[str], bool]) -> Link:
+        """Return the links of a program; *assigns* says whether the module assigns files to a reference itself.
+
+        Whoever uses the members of a list also used the list; what is derived from them is not derived from the list.
+        """
+
+        def with_list(refs: Iterable[Ref]) -> Names:
+            return tuple(n for ref in refs for n in ((f"list.{ref.name}", str(ref)) if ref.member else (str(ref),)))
+
+        def alone(ref: Ref) -> Names:
+            return (str(ref),) if not ref.member or assigns(str(ref)) else (f"list.{ref.name}",)
+
+        ancestry = tuple((alone(parent), alone(child)) for parent, child in spec.ancestry)
+        return cls(spec.num, with_list(spec.used), with_list(spec.generated), ancestry, spec.version_flag)
+
+
+def _files(assigned: Mapping[str, Sequence[int]], names: Names) -> tuple[int, ...]:
+    """Return the files assigned to *names*, each once."""
+    if len(names) == 1:
+        found = assigned.get(names[0], ())
+        return tuple(found) if len(found) < 2 else tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys([index for name in names for index in assigned.get(name, ())]))
 
 
 def _own(spec: FileSpec, line: Line) -> Source:
@@ -373,7 +408,3 @@ def _cell(spec: ListSpec, text: str) -> str:
         message = f"'{text}' would not be one word in list '{spec.name}': write 'format = textcsv'"
         raise BadReference(message, code="F508")
     return text
-
-
-def _unique(indices: Iterable[int]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(indices))

@@ -10,7 +10,7 @@ from facade.campaign import Campaign
 from facade.campaign.faults import in_order
 from facade.errors import Fault
 from facade.plan.datasets import Dataset, Inputs, Row, Source, metadata
-from facade.plan.model import PlannedFile, PlannedList, Quantum, Use
+from facade.plan.model import PlannedFile, PlannedList, Quantum, Use, label
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Section, Value
 
@@ -45,8 +45,8 @@ class Workbench:
     """Registered files that are wanted as inputs and lie in no archive."""
     failed: set[str] = field(default_factory=set)
     """Modules that could not be planned; what depends on them is not reported again."""
-    made_by: dict[int, str] = field(default_factory=dict)
-    """File that the plan makes -> label of the quantum that makes it."""
+    made_by: dict[int, tuple[str, Mapping[str, Scalar]]] = field(default_factory=dict)
+    """File that the plan makes -> module and loop values of the quantum that makes it."""
     _alike: dict[Hashable, list[int]] = field(default_factory=dict)
     _contested: set[tuple[int, str]] = field(default_factory=set)
 
@@ -73,6 +73,10 @@ class Workbench:
         self._alike.clear()
         return in_order(self.faults)
 
+    def maker(self, index: int) -> str | None:
+        """Return the label of the quantum that makes a file, or None if it is registered."""
+        return label(*self.made_by[index]) if index in self.made_by else None
+
     def index(self, source: Source) -> int | None:
         """Return the index of the file that *source* is, or None if it is still to be named."""
         return source if source is None or isinstance(source, int) else self.registered(source)
@@ -94,7 +98,7 @@ class Workbench:
             if found in self.made_by:
                 self.fault(
                     "F512",
-                    f"'{filename + compression}' is registered as an input, and {self.made_by[found]} makes it anew",
+                    f"'{filename + compression}' is registered as an input, and {self.maker(found)} makes it anew",
                     None,
                     "let its pattern use ${reqnum} and ${attnum}, or keep the query from finding it",
                     alike=("made anew", found),
@@ -110,6 +114,7 @@ class Workbench:
                 compression=compression,
                 filetype=str(row.get("filetype") or ""),
                 archive_path=str(row.get("path") or ""),
+                producer=0,
                 size=int(size) if size is not None else None,
                 checksum=str(row["checksum"]) if row.get("checksum") else None,
                 metadata=metadata(row),
@@ -143,7 +148,7 @@ class Draft:
     """A quantum while it is being assembled."""
 
     wrapnum: int
-    label: str
+    module: str
     keys: dict[str, Scalar]
     values: dict[str, Scalar]
     assigned: dict[str, list[int]] = field(default_factory=dict)
@@ -151,6 +156,11 @@ class Draft:
     outputs: list[Use] = field(default_factory=list)
     lists: list[PlannedList] = field(default_factory=list)
     lines: dict[str, list[ListLine]] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """``module key=value …``: how people are told about it."""
+        return label(self.module, self.keys)
 
     def assign(self, section: str, index: int) -> None:
         """Note that file *index* serves *section*."""

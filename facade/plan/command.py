@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from facade.campaign import ExecSpec, Module, Ref, joined
 from facade.campaign.module import POSITIONAL
@@ -16,9 +16,11 @@ from facade.plan.bench import ListLine
 from facade.plan.model import Word
 from facade.wcl.scope import Scope
 from facade.wcl.template import BadReference, Header, MissingVariable, Part, Scalar, Slot, Template, plain
+from facade.wcl.template import joined as merged
 from facade.wcl.tree import Document, Value
 
 FLAG = "_flag"
+NUL = "\0"
 _COLUMN = re.compile(r"\$\((\w+)\)")
 
 
@@ -41,11 +43,22 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A compiled command line."""
+    """A compiled command line.
+
+    ``line`` is all of its words as one template with NUL, which no word can hold, between them: filling it once is
+    several times faster than filling each word. It is None where a word may vanish or is left to the job.
+    """
 
     words: tuple[Template, ...]
     per_file: PerFile | None = None
     joined: Joined | None = None
+    line: Template | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the fast way."""
+        simple = len(self.words) > 1 and not any(word.has_header or _vanishes(word) for word in self.words)
+        parts = [part for word in self.words for part in (NUL, *word.parts)][1:]
+        object.__setattr__(self, "line", Template(merged(parts)) if simple else None)
 
     def argv(self, values: Mapping[str, Scalar], lines: Mapping[str, Sequence[ListLine]]) -> tuple[Word, ...]:
         """Return the argument list of one quantum; *lines* are the lines of each list, in list order.
@@ -53,7 +66,9 @@ class Command:
         Raises:
             MissingVariable, BadReference: a value is missing or unfit.
         """
-        argv = [text for word in self.words if (text := _word(word, values)) or not _vanishes(word)]
+        argv: list[Word] = [*self.line.format(values).split(NUL)] if self.line is not None else []
+        if len(argv) != len(self.words):
+            argv = [text for word in self.words if (text := _word(word, values)) or not _vanishes(word)]
         if self.joined is not None:
             ref, wanted = self.joined.ref, self.joined.column
             column = [line.get(ref.member, wanted) for line in lines[ref.name]]

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from facade.errors import InputError
+from facade.plan.memory import uncollected
 from facade.wcl.template import Scalar, bind_attempt
 
 FORMAT = 1
@@ -23,8 +24,7 @@ Word = str | tuple[str | tuple[str, ...], ...]
 the job reads just before the program runs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedFile:
+class PlannedFile(NamedTuple):
     """A file that the plan reads or makes. ``producer`` is the wrapnum of the quantum that makes it, 0 for a registered
     input (then ``size`` in bytes and ``checksum`` are known) and -1 for a list file, which planning itself writes."""
 
@@ -32,9 +32,9 @@ class PlannedFile:
     compression: str
     filetype: str
     archive_path: str
-    producer: int = 0
-    size: int | None = None
-    checksum: str | None = None
+    producer: int
+    size: int | None
+    checksum: str | None
     metadata: Mapping[str, Scalar]
     optional: bool = False
     save: bool = True
@@ -45,8 +45,7 @@ class PlannedFile:
         return self.filename + self.compression
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """A quantum reads or writes file number ``file`` in directory ``path`` of the job, for a section of its module."""
 
     section: str
@@ -55,8 +54,7 @@ class Use:
     rename: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedList:
+class PlannedList(NamedTuple):
     """A list file of a quantum with its whole content."""
 
     section: str
@@ -65,8 +63,7 @@ class PlannedList:
     content: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedExec:
+class PlannedExec(NamedTuple):
     """One program of a quantum; files by index; ``derived`` holds (child, parent)."""
 
     num: int
@@ -74,11 +71,10 @@ class PlannedExec:
     used: tuple[int, ...]
     generated: tuple[int, ...]
     derived: tuple[tuple[int, int], ...]
-    version_flag: str = ""
+    version_flag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantum:
+class Quantum(NamedTuple):
     """One execution of a module: the unit of state, retry, reuse and provenance."""
 
     wrapnum: int
@@ -95,11 +91,15 @@ class Quantum:
     @property
     def label(self) -> str:
         """``module key=value …``: how people are told about it."""
-        return " ".join([self.module, *(f"{k}={v}" for k, v in self.keys.items())])
+        return label(self.module, self.keys)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+def label(module: str, keys: Mapping[str, Scalar]) -> str:
+    """Return ``module key=value …``: how people are told about a quantum."""
+    return " ".join([module, *(f"{k}={v}" for k, v in keys.items())])
+
+
+class Job(NamedTuple):
     """Quanta that share one slot and one job directory. ``parents`` are jobs of the same block that must end first."""
 
     jobnum: int
@@ -109,16 +109,14 @@ class Job:
     parents: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedBlock:
+class PlannedBlock(NamedTuple):
     """Name and modules of a block."""
 
     name: str
     modules: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedQuery:
+class PlannedQuery(NamedTuple):
     """A query that found inputs, as it was run."""
 
     module: str
@@ -161,7 +159,8 @@ class Plan:
     @cached_property
     def text(self) -> str:
         """The canonical JSON: sorted keys, no blanks; equal plans give equal text."""
-        return json.dumps(_to_plain(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        with uncollected():
+            return json.dumps(_to_plain(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @cached_property
     def plan_id(self) -> str:
@@ -176,39 +175,20 @@ class Plan:
 
 
 def _to_plain(plan: Plan) -> dict[str, Any]:
-    """Return plain data; keys are pairs, because their order is that of the loop and JSON's is sorted."""
+    """Return plain data: tuples are lists of JSON; keys are pairs, for their order is that of the loop."""
     return {
         "format": FORMAT,
         "identity": dict(plan.identity),
         "archive_path": plan.archive_path,
-        "blocks": [[b.name, list(b.modules)] for b in plan.blocks],
+        "blocks": plan.blocks,
         "wrappers": dict(plan.wrappers),
         "filetypes": dict(plan.filetypes),
         "environment": dict(plan.environment),
-        "files": [
-            [f.filename, f.compression, f.filetype, f.archive_path, f.producer, f.size, f.checksum, dict(f.metadata),
-             f.optional, f.save]
-            for f in plan.files
-        ],
-        "quanta": [
-            [q.wrapnum, q.module, [list(pair) for pair in q.keys.items()], [_use(u) for u in q.inputs],
-             [[x.section, x.file, x.path, x.content] for x in q.lists], [_use(u) for u in q.outputs],
-             dict(q.parameters),
-             [[e.num, list(e.argv), list(e.used), list(e.generated), [list(d) for d in e.derived], e.version_flag]
-              for e in q.execs],
-             q.log, q.log_path]
-            for q in plan.quanta
-        ],
-        "jobs": [
-            [j.jobnum, j.block, [list(pair) for pair in j.keys.items()], list(j.quanta), list(j.parents)]
-            for j in plan.jobs
-        ],
-        "queries": [[q.module, q.dataset, q.program, q.version, q.arguments, q.rows] for q in plan.queries],
-    }  # fmt: skip
-
-
-def _use(use: Use) -> list[Any]:
-    return [use.section, use.file, use.path, use.rename]
+        "files": plan.files,
+        "quanta": [(q[0], q[1], list(q.keys.items()), *q[3:]) for q in plan.quanta],
+        "jobs": [(j[0], j[1], list(j.keys.items()), *j[3:]) for j in plan.jobs],
+        "queries": plan.queries,
+    }
 
 
 def from_text(text: str) -> Plan:
@@ -218,10 +198,12 @@ def from_text(text: str) -> Plan:
         InputError: it is no plan, or one of another format.
     """
     try:
-        plain = json.loads(text)
+        with uncollected():
+            plain = json.loads(text)
         if plain["format"] != FORMAT:
             raise InputError(f"the plan has format {plain['format']}, this facade reads {FORMAT}", remedy="plan again")
-        return _from_plain(plain)
+        with uncollected():
+            return _from_plain(plain)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"this is no plan: {error}", remedy="make one with: facade plan CAMPAIGN -o FILE") from None
 
@@ -234,35 +216,28 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
         wrappers=plain["wrappers"],
         filetypes=plain["filetypes"],
         environment=plain["environment"],
-        files=tuple(
-            PlannedFile(filename=f[0], compression=f[1], filetype=f[2], archive_path=f[3], producer=f[4], size=f[5],
-                        checksum=f[6], metadata=f[7], optional=f[8], save=f[9])
-            for f in plain["files"]
-        ),
+        files=tuple(PlannedFile._make(f) for f in plain["files"]),
         quanta=tuple(
-            Quantum(wrapnum=q[0], module=q[1], keys=dict(q[2]), inputs=tuple(Use(*u) for u in q[3]),
-                    lists=tuple(PlannedList(*x) for x in q[4]), outputs=tuple(Use(*u) for u in q[5]),
-                    parameters=q[6], execs=tuple(_exec(e) for e in q[7]), log=q[8], log_path=q[9])
-            for q in plain["quanta"]
+            Quantum(number, module, dict(keys), _uses(inputs), tuple(PlannedList._make(one) for one in lists),
+                    _uses(outputs), parameters, tuple(_exec(e) for e in execs), log, log_path)
+            for number, module, keys, inputs, lists, outputs, parameters, execs, log, log_path in plain["quanta"]
         ),
         jobs=tuple(
-            Job(jobnum=number, block=block, keys=dict(keys), quanta=tuple(quanta), parents=tuple(parents))
+            Job(number, block, dict(keys), tuple(quanta), tuple(parents))
             for number, block, keys, quanta, parents in plain["jobs"]
         ),
         queries=tuple(PlannedQuery(*q) for q in plain["queries"]),
     )  # fmt: skip
 
 
-def _exec(e: list[Any]) -> PlannedExec:
-    derived = tuple((child, parent) for child, parent in e[4])
-    return PlannedExec(
-        num=e[0],
-        argv=tuple(_word(word) for word in e[1]),
-        used=tuple(e[2]),
-        generated=tuple(e[3]),
-        derived=derived,
-        version_flag=e[5],
-    )
+def _uses(plain: list[Any]) -> tuple[Use, ...]:
+    return tuple([Use._make(use) for use in plain])
+
+
+def _exec(plain: list[Any]) -> PlannedExec:
+    num, argv, used, generated, derived, version_flag = plain
+    pairs = tuple([(child, parent) for child, parent in derived])
+    return PlannedExec(num, tuple([_word(w) for w in argv]), tuple(used), tuple(generated), pairs, version_flag)
 
 
 def _word(word: Any) -> Word:

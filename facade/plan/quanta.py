@@ -176,30 +176,30 @@ class ModulePlanner:
         """Plan one quantum, or note why it cannot be planned."""
         bench, module, compiled = self.bench, self.module, assigner.compiled
         wrapnum = len(bench.quanta) + 1
-        label = " ".join([module.name, *(f"{k}={v}" for k, v in keys.items())])
-        draft = Draft(wrapnum, label, keys, {**values, "wrapnum": wrapnum})
+        draft = Draft(wrapnum, module.name, keys, {**values, "wrapnum": wrapnum})
         try:
             execs = assigner.fill(draft)
             job_keys = {k: t.format(draft.values) for k, t in compiled.jobs_by}
-            parameters = {k: t.format(draft.values) for k, t in compiled.parameters}
+            parameters = compiled.fixed_parameters
+            if parameters is None:
+                parameters = {k: t.format(draft.values) for k, t in compiled.parameters}
         except (MissingVariable, BadReference, NoSingleValue) as error:
             message = _unknown(error, draft.values) if isinstance(error, MissingVariable) else str(error)
-            self.broken.setdefault((error.code, message), []).append(label)
+            self.broken.setdefault((error.code, message), []).append(draft.label)
             return
         bench.job_keys.append((self.block, job_keys))
-        identity = bench.campaign.identity
         bench.quanta.append(
             Quantum(
-                wrapnum=wrapnum,
-                module=module.name,
-                keys=keys,
-                inputs=tuple(draft.inputs),
-                lists=tuple(draft.lists),
-                outputs=tuple(draft.outputs),
-                parameters=parameters,
-                execs=execs,
-                log=f"{identity['unitname']}_r{identity['reqnum']}p${{attnum:2}}_{module.name}_w{wrapnum:05d}.log",
-                log_path=compiled.log_path,
+                wrapnum,
+                module.name,
+                keys,
+                tuple(draft.inputs),
+                tuple(draft.lists),
+                tuple(draft.outputs),
+                parameters,
+                execs,
+                f"{compiled.log_stem}_w{wrapnum:05d}.log",
+                compiled.log_path,
             )
         )
 

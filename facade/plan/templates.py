@@ -48,6 +48,9 @@ class Compiled:
     lists: Mapping[str, Naming]
     commands: tuple[Command, ...]
     parameters: tuple[tuple[str, Template], ...]
+    fixed_parameters: Mapping[str, str] | None
+    """The parameters, shared by all quanta, if they are the same for each."""
+    log_stem: str
     log_path: str
     jobs_by: tuple[tuple[str, Template], ...]
 
@@ -82,11 +85,16 @@ class Compiler:
             scope = self.campaign.scope(module, one.section)
             scope.late, scope.dotted = self.late, self.dotted
             commands.append(compile_command(module, one, scope, self.document, self.faults))
+        parameters = tuple((k, self.text(v, v, None)) for k, v in module.parameters)
+        fixed = {k: t.literal for k, t in parameters if t.literal is not None}
+        identity = self.campaign.identity
         return Compiled(
             files={n: self.naming(s, self.line_columns(n)) for n, s in module.files.items()},
             lists={n: self.naming(s, frozenset()) for n, s in module.lists.items()},
             commands=tuple(commands),
-            parameters=tuple((k, self.text(v, v, None)) for k, v in module.parameters),
+            parameters=parameters,
+            fixed_parameters=fixed if len(fixed) == len(parameters) else None,
+            log_stem=f"{identity['unitname']}_r{identity['reqnum']}p${{attnum:2}}_{module.name}",
             log_path=self.log_path(),
             jobs_by=tuple((k, self.job_key(k)) for k in module.jobs_by),
         )

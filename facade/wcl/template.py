@@ -7,16 +7,18 @@ then only joins strings. What fills a slot is data: it is never looked into agai
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import itemgetter
 
 from facade.wcl.tree import Value
 
 Scalar = str | int | float | bool | None
-_ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]+))?\}")
+_ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]{1,3}))?\}")
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,1000}\s*$")
+_TOKEN = re.compile(r"""[^ \t\r\n'"\\]++|'[^']*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+"|\\.|[ \t\r\n]++""", re.DOTALL)
+_ESCAPED = re.compile(r'\\(["\\])')
 
 
 class MissingVariable(KeyError):
@@ -115,9 +117,13 @@ _PLAIN = frozenset({str, int, float})
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Text with holes. ``parts`` alternates literal text and slots as they came."""
+    """Text with holes. ``parts`` alternates literal text and slots as they came.
+
+    ``has_header`` says that a part is known only when a program runs (``$HEAD``).
+    """
 
     parts: tuple[Part, ...]
+    has_header: bool = field(init=False, repr=False, compare=False)
     _pick: Callable[[Mapping[str, Scalar]], tuple[Scalar, ...]] | None = field(init=False, repr=False, compare=False)
     _form: str = field(init=False, repr=False, compare=False)
     _fit: set[tuple[type, ...]] = field(init=False, repr=False, compare=False)
@@ -133,17 +139,13 @@ class Template:
                 for p in self.parts if isinstance(p, str | Slot)] if quick else []  # fmt: skip
         object.__setattr__(self, "_form", "".join(form))
         object.__setattr__(self, "_fit", set())
+        object.__setattr__(self, "has_header", any(isinstance(part, Header) for part in self.parts))
 
     @property
     def literal(self) -> str | None:
         """The text, if nothing is left to fill."""
         texts = [part for part in self.parts if isinstance(part, str)]
         return "".join(texts) if len(texts) == len(self.parts) else None
-
-    @property
-    def has_header(self) -> bool:
-        """Whether a part is known only when a program runs (``$HEAD``)."""
-        return any(isinstance(part, Header) for part in self.parts)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -186,17 +188,49 @@ class Template:
         Raises:
             BadReference: a quotation is not closed.
         """
-        wholes = iter([part for part in self.parts if type(part) is not str])
-        literals = "".join(part for part in self.parts if type(part) is str)
-        # each of them stands for itself as one private-use character while the shell's rules are applied
-        mark = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in literals)
-        text = "".join(part if type(part) is str else mark for part in self.parts)
+        text, mark, wholes = self.marked()
         try:
-            words = shlex.split(text)
+            words = _shell_words(text)
         except ValueError as error:
-            shown = "".join(f"${{{part.name}}}" if isinstance(part, Slot) else str(part) for part in self.parts)
-            raise BadReference(f"{str(error).lower()} in: {shown}", code="F117") from None
+            shown = "".join(_shown(part) for part in self.parts)
+            raise BadReference(f"{error} in: {shown}", code="F117") from None
         return tuple(_refill(word.split(mark), wholes) for word in words)
+
+    def marked(self) -> tuple[str, str, Iterator[Part]]:
+        """Return the text with one and the same mark for each part that is not to be split, the mark, those parts."""
+        literals = "".join(part for part in self.parts if type(part) is str)
+        mark = next(c for c in map(chr, range(0xE000, 0x110000)) if c not in literals)
+        text = "".join(part if type(part) is str else mark for part in self.parts)
+        return text, mark, iter([part for part in self.parts if type(part) is not str])
+
+
+def _shell_words(text: str) -> list[str]:
+    """Split as a POSIX shell, and `shlex.split`, would: that one takes minutes for a word of megabytes."""
+    words: list[str] = []
+    word: list[str] | None = None
+    position = 0
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            raise ValueError("no escaped character" if text[position] == "\\" else "no closing quotation")
+        token, position = found[0], found.end()
+        if token[0] in " \t\r\n":
+            words += [] if word is None else ["".join(word)]
+            word = None
+            continue
+        word = [] if word is None else word
+        if token[0] in "'\"":
+            word.append(token[1:-1] if token[0] == "'" else _ESCAPED.sub(r"\1", token[1:-1]))
+        else:
+            word.append(token[1:] if token[0] == "\\" else token)
+    return words if word is None else [*words, "".join(word)]
+
+
+def _shown(part: Part) -> str:
+    """Return a part as one would write it, for a message."""
+    if isinstance(part, Slot):
+        return f"${{{part.name}}}"
+    return part if isinstance(part, str) else "$FUNC{…}" if isinstance(part, Call) else "$HEAD{…}"
 
 
 def _refill(pieces: Sequence[str], wholes: Iterator[Part]) -> Template:
@@ -211,11 +245,11 @@ def _refill(pieces: Sequence[str], wholes: Iterator[Part]) -> Template:
 def joined(parts: Sequence[Part]) -> tuple[Part, ...]:
     """Merge neighbouring literals and drop empty ones; what is quoted stays by itself."""
     result: list[Part] = []
-    for part in parts:
-        if type(part) is str and result and type(result[-1]) is str:
-            result[-1] += part
-        elif part != "" or isinstance(part, Quoted):
-            result.append(part)
+    for plain_text, neighbours in groupby(parts, lambda part: type(part) is str):
+        if not plain_text:
+            result += neighbours
+        elif text := "".join(map(str, neighbours)):
+            result.append(text)
     return tuple(result)
 
 
