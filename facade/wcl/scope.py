@@ -38,7 +38,7 @@ CLASSES = ("file", "list", "exec", "job", "module", "block", "archive", "site")
 UNBOUND = frozenset({"attnum"})
 _REFERENCE = re.compile(r"\$(opt|head|func|fmt)?\{", re.IGNORECASE)
 _BRACE = re.compile(r"\}|\$(?:opt|head|func|fmt)?\{", re.IGNORECASE)
-_ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]+))?\}")
+_ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]{1,3}))?\}")
 
 Functions = Callable[[str], Callable[..., object]]
 """name -> function; raises LookupError, with words for the operator, if there is none or it is not permitted."""
@@ -149,8 +149,10 @@ class Scope:
 
     def items(self, value: Value) -> tuple[str, ...]:
         """Return the items of a list, references replaced first; a quoted value is one. Raises as `expand`."""
-        text = self.resolve(value)
-        return (text,) if value.quoted else listed(text)
+        template = self.compile(value)
+        if template.literal is None:
+            raise BadReference(f"'{value}' depends on values that are not known yet", code="F111")
+        return (template.literal,) if value.quoted else listed(template)
 
 
 class _Compiler:
@@ -248,9 +250,11 @@ class _Compiler:
             self.choices = choices
             if template.has_header:
                 template.format({})
-            if (text := template.literal) is None:
+            if template.literal is None:
                 raise BadReference(f"the list '{name}' depends on values that are not known yet", code="F111")
-            self.choices[name] = listed(text)
+            if not (items := listed(template)):
+                raise BadReference(f"the list '{name}' has no items", code="F114")
+            self.choices[name] = items
         return Template((Slot(name, pad),))
 
     def call(self, inner: Template, written: str) -> Part:
