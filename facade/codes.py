@@ -117,6 +117,35 @@ CODES: dict[str, str] = {
     "F335": "A key stands in <file> or <list> itself, where it belongs to no file or list. Put it into one of the"
     " sections.",
     "F336": "A column of a list is written as $FMT{…} but not as $FMT{%FORMAT,FILE.COLUMN}.",
+    # F4: modules among each other
+    "F401": "A module loops over a key that no line of its loop object has. Mend the key, or let the query supply it.",
+    "F402": "A column is asked of a list whose lines do not have it. Mend its name, or let the query supply it.",
+    "F403": "A dataset is divided by a key that its lines, or the quanta of its module, do not have. Mend the key,"
+    " or loop over it.",
+    "F404": "The name of an output is the same for several quanta, which would write over each other's file. Let"
+    " the pattern use every loop key, or ${wrapnum}.",
+    "F405": "The name of an output lacks a loop key. Let the pattern use it, unless the rest of the name tells the"
+    " quanta apart.",
+    "F406": "Two sections write files of one name. Give each something of its own, such as flabel.",
+    "F407": "Two modules name their files by one pattern. Give each something of its own, such as flabel, unless the"
+    " values in the names always differ.",
+    "F408": "depends names a module that is not defined. Mend the name, or include the file with it.",
+    "F409": "depends names a module that no modulelist names, so nothing comes of it. Add it to one, before the module"
+    " that depends on it.",
+    "F410": "A module depends on one that runs later. Change the order in modulelist or blocklist.",
+    "F411": "A module depends on itself. Name an earlier module, or add a query.",
+    "F412": "depends names a file or list that the other module does not have. Mend the name.",
+    "F413": "Modules need each other's files in a circle, so that no order is right. Split one of them.",
+    "F414": "A file is looked for by its name before any quantum makes it. Change the order of the modules, or name the"
+    " two differently.",
+    "F415": "A section names a pattern that is not defined. Mend the name, or define it in <filename_pattern> or"
+    " <directory_pattern>.",
+    "F416": "A text refers to a file or list that its module does not have. Mend the name, or define the section.",
+    "F417": "A module is defined beside the modulelists, but none of them names it. Add it to one, or remove it.",
+    "F418": "A block is defined beside the blocklist, which does not name it. Add it, or remove it.",
+    "F419": "A variable never counts, because whatever uses its name finds a nearer definition. Remove one of the two.",
+    "F420": "A variable has the name of a loop key whose values come from the loop object, so it never counts. Remove"
+    " it.",
     # F5: planning, once the rows are known
     "F501": "A query found nothing. Ingest the inputs, or widen the query.",
     "F502": "A file that the campaign names is neither made earlier nor registered.",

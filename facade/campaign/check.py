@@ -1,89 +1,102 @@
-"""What the modules of a campaign say of each other, of patterns, and of variables that nothing could supply."""
+"""Variables that nothing could supply, and references that can never be replaced, in every text of a campaign."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
+from facade.campaign.columns import PLANNED, Columns
 from facade.campaign.faults import Faults, reference, shown
-from facade.campaign.model import Campaign, Depends, Module
+from facade.campaign.model import Module
+from facade.campaign.shadow import Watch, watched
 from facade.wcl.scope import Scope
-from facade.wcl.template import BadReference, MissingVariable, Slot, Template
+from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Section, Value, did_you_mean
 
-PLANNED = frozenset({"wrapnum", "patchname", "compression"})
-"""Names that planning and query codes supply besides columns."""
 QUERY_FILES = frozenset({"qoutfile", "outputfile", "outputxml"})
 """Names for the file that an executable query writes."""
 
 
-def check_references(campaign: Campaign, faults: Faults, reported: Collection[str] = ()) -> None:
-    """Check what modules say of each other, of patterns, and of variables that nothing could supply.
+def check_variables(columns: Columns, watch: Watch, faults: Faults, reported: Collection[str] = ()) -> set[str]:
+    """Report variables that nothing could supply, and references that cannot be replaced.
 
-    Variables in *reported* are known to be missing; that they are undefined is not said again.
+    Variables in *reported* are known to be missing; that they are undefined is not said again. Returns the modules with
+    such faults, said or not.
     """
-    root = campaign.document.root
-    _check_campaign_texts(campaign, faults, reported)
-    # a module that could not be read is told once, not again by all who depend on it
-    unread = {name for name, _ in (root.section("module") or Section()).sections()} if faults else set()
-    earlier: dict[str, Module] = {}
-    for module in campaign.modules:
-        for spec in [*module.files.values(), *module.lists.values()]:
-            for depends in spec.depends:
-                if depends.module in earlier or depends.module not in unread or depends.module == module.name:
-                    _check_depends(depends, module, earlier, faults)
-            for key, group in (("dirpat", "directory_pattern"), ("filepat", "filename_pattern")):
-                value = spec.section.value(key)
-                patterns = root.section(group)
-                if value is not None and (patterns is None or value.text.lower() not in patterns):
-                    faults.unknown(
-                        value, group.replace("_", " "), value.text.lower(), list(patterns) if patterns else []
-                    )
-        earlier[module.name] = module
-        _check_variables(campaign, module, faults, reported)
+    check = Variables(columns, watch, faults, reported)
+    check.campaign_texts()
+    return {module.name for module in columns.campaign.modules if not check.module(module)}
 
 
-def _check_campaign_texts(campaign: Campaign, faults: Faults, reported: Collection[str]) -> None:
-    """Report variables that the texts of the campaign as a whole lack."""
-    root, scope = campaign.document.root, campaign.scope()
-    environment = root.section("job_environment") or Section()
-    for value in (root.value("ops_run_dir"), *(value for _, value in environment.values())):
+class Variables:
+    """The checks of one campaign."""
+
+    def __init__(self, columns: Columns, watch: Watch, faults: Faults, reported: Collection[str]) -> None:
+        self.columns, self.campaign, self.watch, self.faults = columns, columns.campaign, watch, faults
+        self.reported = reported
+
+    def campaign_texts(self) -> None:
+        """Check the texts of the campaign as a whole."""
+        root, scope = self.campaign.document.root, watched(self.campaign.scope(), self.watch)
+        environment = root.section("job_environment") or Section()
+        for value in (root.value("ops_run_dir"), *(value for _, value in environment.values())):
+            if value is not None:
+                self._text(value, scope, None)
+
+    def module(self, module: Module) -> bool:
+        """Check the texts of one module; return whether all of them can be replaced."""
+        texts = [(value, search, False) for value, search in _texts(self.columns, module)]
+        texts += [(value, search, True) for value, search in self._query_texts(module)]
+        datasets = {id(spec.section) for spec in module.datasets}
+        sound = True
+        for value, search, before in texts:
+            scope = watched(self.campaign.scope(module, search), self.watch)
+            # any column of any query may turn up as a loop value; what none of them is called is surely undefined;
+            # but queries run before there are any columns
+            scope.late = QUERY_FILES if before else self.columns.mentioned | PLANNED
+            if search is not None and id(search) in datasets:  # a definition in the section itself wins
+                scope.late -= {key for key, _ in search.values()}
+            scope.dotted = None if before else module.reference
+            sound &= self._text(value, scope, module, before)
+        return sound
+
+    def _query_texts(self, module: Module) -> Iterator[tuple[Value, Section]]:
+        """Yield the texts that say what queries look for."""
+        for spec in module.datasets:
+            if spec.query is None:
+                continue
+            if (arguments := spec.section.value("args")) is not None:
+                yield arguments, spec.section
+            for name, _ in spec.query.fields:
+                found = watched(self.campaign.scope(module, spec.section), self.watch).lookup(name)
+                if isinstance(found, Value):
+                    yield found, spec.section
+
+    def _text(self, value: Value, scope: Scope, module: Module | None, before: bool = False) -> bool:
+        sound = True
         try:
-            for missing in _missing(scope, value.text) if value is not None else ():
-                if value is not None and missing.name not in reported:
-                    faults.undefined(value, missing, scope.known())
+            for missing in _missing(scope, value):
+                sound = False
+                if missing.name.startswith(("file.", "list.")) and module is not None:
+                    self._no_file(missing, value, module)
+                elif before and missing.name in self.columns.mentioned:
+                    at = reference(missing.at or value, missing.name)
+                    remedy = f"queries run before there are columns or loop values: define '{missing.name} = …'"
+                    self.faults.at(at, str(missing), remedy, code="F101")
+                elif missing.name not in self.reported:
+                    self.faults.undefined(value, missing, [*scope.known(), *sorted(self.columns.mentioned)])
         except BadReference as error:
-            faults.at(error.at or value or root, str(error))
+            self.faults.at(error.at or value, str(error), code=error.code)
+            return False
+        return sound
+
+    def _no_file(self, missing: MissingVariable, value: Value, module: Module) -> None:
+        known = [*(f"file.{n}.fullname" for n in module.files), *(f"list.{n}.fullname" for n in module.lists)]
+        message = f"'{missing.name}' names no file or list of module '{module.name}'"
+        remedy = did_you_mean(missing.name, known) or f"known: {shown(known)}"
+        self.faults.at(reference(missing.at or value, missing.name), message, remedy, code="F416")
 
 
-def _check_depends(depends: Depends, module: Module, earlier: dict[str, Module], faults: Faults) -> None:
-    found = earlier.get(depends.module)
-    ref = depends.ref
-    if found is None:
-        faults.unknown(depends.at, f"module that runs before '{module.name}'", depends.module, earlier)
-    elif found.dataset(ref) is None:
-        known = found.files if ref.kind == "file" else found.lists
-        faults.unknown(depends.at, f"{ref.kind} of module '{found.name}'", ref.name, known)
-
-
-def _check_variables(campaign: Campaign, module: Module, faults: Faults, reported: Collection[str]) -> None:
-    """Report variables that neither the configuration nor any column could supply."""
-    columns = _columns(campaign)
-    texts = [(value, search, False) for value, search in _texts(campaign, module)]
-    texts += [(value, search, True) for value, search in _query_texts(campaign, module)]
-    for value, search, before in texts:
-        scope = campaign.scope(module, search)
-        # any column of any query may turn up as a loop value; what none of them is called is surely undefined;
-        # but queries run before there are any columns
-        scope.late = QUERY_FILES if before else frozenset(columns) | PLANNED
-        scope.dotted = None if before else _dataset_reference(module)
-        try:
-            for missing in _missing(scope, value.text):
-                _undefined(missing, value, module, scope, set() if before else columns, faults, reported)
-        except BadReference as error:
-            faults.at(error.at or value, str(error))
-
-
-def _missing(scope: Scope, text: str) -> Iterator[MissingVariable]:
+def _missing(scope: Scope, text: Value) -> Iterator[MissingVariable]:
     """Yield each variable of *text* that nothing supplies, and take it for supplied from then on."""
     while True:
         try:
@@ -94,71 +107,13 @@ def _missing(scope: Scope, text: str) -> Iterator[MissingVariable]:
             scope.late |= {missing.name}
 
 
-def _undefined(
-    missing: MissingVariable,
-    value: Value,
-    module: Module,
-    scope: Scope,
-    columns: set[str],
-    faults: Faults,
-    reported: Collection[str],
-) -> None:
-    name = missing.name
-    if name.startswith(("file.", "list.")):
-        known = [*(f"file.{n}.fullname" for n in module.files), *(f"list.{n}.fullname" for n in module.lists)]
-        message = f"'{name}' names no file or list of module '{module.name}'"
-        faults.at(reference(missing.at or value, name), message, did_you_mean(name, known) or f"known: {shown(known)}")
-    elif name not in reported:
-        faults.undefined(value, missing, [*scope.known(), *sorted(columns)])
-
-
-def _columns(campaign: Campaign) -> set[str]:
-    """Return every column that the campaign mentions."""
-    columns = {name for filetype in campaign.filetypes.values() for name, _, _ in filetype.columns}
-    for one in campaign.modules:
-        for spec in [*one.files.values(), *one.lists.values()]:
-            columns |= {*spec.keys, *(spec.query.output if spec.query else ())}
-        columns |= {*one.loop, *(c.lower() for spec in one.lists.values() for _, c in spec.columns)}
-    return columns - {"fullname", "filename"}
-
-
-def _texts(campaign: Campaign, module: Module) -> list[tuple[Value, Section | None]]:
-    """Return every text of a module in which variables are replaced, and the section that is searched first."""
-    root = campaign.document.root
-    texts: list[tuple[Value, Section | None]] = [(value, None) for _, value in module.parameters]
-    texts += [(module.per_file, None)] if module.per_file else []
+def _texts(columns: Columns, module: Module) -> Iterator[tuple[Value, Section | None]]:
+    """Yield every text of a module in which variables are replaced, and the section that is searched first."""
+    parameters = [value for _, value in module.parameters]
+    yield from ((value, None) for value in (*parameters, module.per_file) if value is not None)
     for one in module.execs:
-        texts += [(one.execname, one.section), *((value, one.section) for _, value in one.cmdline)]
-    for spec in [*module.files.values(), *module.lists.values()]:
-        keys = ("filename", "fullname", "rename_file")
-        texts += [(value, spec.section) for key in keys if (value := spec.section.value(key))]
-        pattern = root.path(f"filename_pattern.{spec.filepat.text.lower()}") if spec.filepat else None
-        directory = root.path(f"directory_pattern.{spec.dirpat.text.lower()}") if spec.dirpat else None
-        patterns = (
-            [pattern, *(directory.value(k) for k in ("ops", "runtime"))]
-            if isinstance(directory, Section)
-            else [pattern, directory]
-        )
-        texts += [(value, spec.section) for value in patterns if isinstance(value, Value)]
-    return texts
-
-
-def _query_texts(campaign: Campaign, module: Module) -> list[tuple[Value, Section | None]]:
-    """Return the texts that say what queries look for."""
-    texts: list[tuple[Value, Section | None]] = []
-    for spec in [*module.files.values(), *module.lists.values()]:
-        if spec.query is not None and (value := spec.section.value("args")) is not None:
-            texts.append((value, spec.section))
-        for name, _ in spec.query.fields if spec.query is not None else ():
-            found = campaign.scope(module, spec.section).lookup(name)
-            texts += [(found, spec.section)] if isinstance(found, Value) else []
-    return texts
-
-
-def _dataset_reference(module: Module) -> Callable[[str], Template | None]:
-    def find(name: str) -> Template | None:
-        parts = name.split(".")
-        known = module.files if parts[0] == "file" else module.lists if parts[0] == "list" else {}
-        return Template((Slot(name),)) if len(parts) >= 3 and parts[1] in known else None
-
-    return find
+        yield from ((value, one.section) for value in (one.execname, *(value for _, value in one.cmdline)))
+    for spec in module.datasets:
+        named = [spec.section.value(key) for key in ("filename", "fullname", "rename_file")]
+        pattern = columns.pattern(spec)
+        yield from ((v, spec.section) for v in (*named, pattern, *columns.directories(spec)) if v is not None)

@@ -121,6 +121,7 @@ class DatasetReader:
             dirpat=keys.value(section, "dirpat"),
             filepat=keys.value(section, "filepat"),
             filename=section.value("filename"),
+            filetype=self.filetype(section),
             columns=tuple(_column(item.text)[:2] for item in columns),
             forms=tuple(_column(item.text)[2] for item in columns),
             format=keys.word(section, "format", LIST_FORMAT, "textsp"),

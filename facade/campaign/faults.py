@@ -83,9 +83,9 @@ class Faults(list[Fault]):
         return None
 
     @property
-    def found(self) -> bool:
-        """Whether there is any fault at all, warnings aside."""
-        return bool(self) or any(faults[0].severity == "error" for faults in self._alike.values())
+    def errors(self) -> int:
+        """How many errors there are so far."""
+        return len(self) + sum(len(faults) for faults in self._alike.values() if faults[0].severity == "error")
 
     def ordered(self, severity: str = "error") -> list[Fault]:
         """Return each fault (or each warning) once, in the order of the text."""
@@ -144,6 +144,16 @@ def reference(value: Value, name: str) -> Value:
 def key_of(key: str, value: Value) -> Value:
     """Return *key*, under which *value* stands, as something that a fault can point at."""
     return Value(key, value.key_location, value.key_location)
+
+
+def item_of(section: Section, key: str, index: int, count: int) -> Value | Section:
+    """Return item *index* of the *count* items that *key* has, as something that a fault can point at.
+
+    If variables hold some of the items, that is the whole value.
+    """
+    value = section.value(key)
+    items = value.items() if value is not None else ()
+    return items[index] if len(items) == count else value or section
 
 
 def _value(place: Value) -> Value:

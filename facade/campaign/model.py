@@ -9,7 +9,7 @@ from enum import StrEnum
 from facade.errors import Fault
 from facade.files import FileType
 from facade.wcl.scope import Scope
-from facade.wcl.template import Scalar
+from facade.wcl.template import Scalar, Slot, Template
 from facade.wcl.tree import Document, Section, Value
 
 
@@ -78,13 +78,13 @@ class Dataset:
     dirpat: Value | None = None
     filepat: Value | None = None
     filename: Value | None = None
+    filetype: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSpec(Dataset):
     """A ``file`` section of a module."""
 
-    filetype: str = ""
     listonly: bool = False
     optional: bool = False
     savefiles: bool = True
@@ -152,9 +152,20 @@ class Module:
         names = [ref.name for one in self.execs for ref in one.generated if ref.kind == "file"]
         return tuple(dict.fromkeys(names))
 
+    @property
+    def datasets(self) -> tuple[FileSpec | ListSpec, ...]:
+        """All file and list sections."""
+        return (*self.files.values(), *self.lists.values())
+
     def dataset(self, ref: Ref) -> FileSpec | ListSpec | None:
         """Return the section that *ref* names (for ``list.l.x``: the list)."""
         return self.files.get(ref.name) if ref.kind == "file" else self.lists.get(ref.name)
+
+    def reference(self, name: str) -> Template | None:
+        """Leave ``file.x.y`` and ``list.l.y`` to the quantum, if the module has such a file or list."""
+        parts = name.split(".")
+        known: Mapping[str, object] = {"file": self.files, "list": self.lists}.get(parts[0], {})
+        return Template((Slot(name),)) if len(parts) >= 3 and parts[1] in known else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

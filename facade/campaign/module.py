@@ -154,19 +154,26 @@ class ModuleReader:
 
     def list_column(self, value: Value) -> None:
         """Check ``'SEPARATOR'.join(list.LIST.FILE.COLUMN)``."""
-        found = _JOIN.match(value.text)
-        parts = found["ref"].lower().split(".") if found else []
-        if parts[:1] != ["list"] or len(parts) not in (3, 4) or not all(parts) or found is None:
+        found, cell = _JOIN.match(value.text), list_column(value)
+        if found is None or cell is None:
             message = "add_cmdline must read 'SEPARATOR'.join(list.LIST.FILE.COLUMN)"
             self.faults.at(value, message, "for example '^'.join(list.det.det.filter)", code="F323")
         else:
             start, end = found.span("ref")
-            self.named.ref("add_cmdline", value.part(start, end - len(parts[-1]) - 1))
+            self.named.ref("add_cmdline", value.part(start, end - len(cell[1]) - 1))
 
 
 def joined(value: Value) -> tuple[str, Ref, str]:
     """Read ``'^'.join(list.L.F.column)``: separator, reference, column."""
+    found, cell = _JOIN.match(value.text), list_column(value)
+    assert found is not None and cell is not None, "checked when the campaign was read"
+    return found["separator"], *cell
+
+
+def list_column(value: Value) -> tuple[Ref, str] | None:
+    """Return reference and column of ``'^'.join(list.L.F.column)``, or None if it is not that."""
     found = _JOIN.match(value.text)
-    assert found is not None, "checked when the campaign was read"
-    parts = found["ref"].lower().split(".")
-    return found["separator"], Ref(parts[0], parts[1], parts[2] if len(parts) > 3 else ""), parts[-1]
+    parts = found["ref"].lower().split(".") if found else []
+    if parts[:1] != ["list"] or len(parts) not in (3, 4) or not all(parts):
+        return None
+    return Ref("list", parts[1], parts[2] if len(parts) > 3 else ""), parts[-1]

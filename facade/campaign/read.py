@@ -5,16 +5,21 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from facade.campaign.check import check_references
-from facade.campaign.faults import Faults, Keys
+from facade.campaign.among import check_among
+from facade.campaign.check import check_variables
+from facade.campaign.columns import Columns
+from facade.campaign.faults import Faults, Keys, in_order
 from facade.campaign.model import Block, Campaign
 from facade.campaign.module import ModuleReader
+from facade.campaign.names import check_names
 from facade.campaign.rules import check_unreferenced
+from facade.campaign.shadow import Watch, check_shadowed, watched
+from facade.campaign.supply import check_supply
 from facade.campaign.vocabulary import Vocabulary
 from facade.campaign.words import COUNT, NAME, NAMES, TEXT
-from facade.errors import CampaignError
+from facade.errors import CampaignError, Fault
 from facade.files import COLUMN_TYPES, FileType
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
@@ -26,33 +31,60 @@ MAX_LABEL = 30
 """Longest label, in characters (desdm.md §1.7)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What was understood of a campaign, and what was found wrong with it.
+
+    With errors among the ``faults`` the campaign lacks what they are about; ``sound`` are the modules that can be
+    planned as far as one can tell without rows.
+    """
+
+    campaign: Campaign
+    faults: tuple[Fault, ...]
+    sound: frozenset[str]
+
+
 def read(document: Document) -> Campaign:
     """Return the campaign that *document* describes.
 
     Raises:
         CampaignError: with every fault found, in the order of the text.
     """
-    faults = Faults(document)
-    root = document.root
+    return accepted(examine(document))
+
+
+def accepted(examined: Examined) -> Campaign:
+    """Return the campaign, with its warnings; raises CampaignError if there are errors."""
+    errors = [fault for fault in examined.faults if fault.severity == "error"]
+    warnings = tuple(fault for fault in examined.faults if fault.severity != "error")
+    if errors:
+        raise CampaignError(errors, warnings)
+    return replace(examined.campaign, warnings=warnings)
+
+
+def examine(document: Document) -> Examined:
+    """Read a campaign and check all of it, whatever is wrong with its parts."""
+    faults, root, watch = Faults(document), document.root, Watch()
     for key in REQUIRED:
         faults.needed(root, key, "the campaign", code="F201")
     bare = Campaign(document=document, identity={}, blocks=(), filetypes={})
-    keys, vocabulary = Keys(bare.scope(), faults), Vocabulary(root, faults)
+    keys, vocabulary = Keys(watched(bare.scope(), watch), faults), Vocabulary(root, faults)
     filetypes = _filetypes(root, faults)
-    campaign = replace(
-        bare,
-        identity=_identity(root, keys),
-        filetypes=filetypes,
-        blocks=_Blocks(bare, filetypes, vocabulary, faults).read(keys),
-    )
+    blocks = _Blocks(bare, filetypes, vocabulary, faults)
+    campaign = replace(bare, identity=_identity(root, keys), filetypes=filetypes, blocks=blocks.read(keys))
     _check_run(root, keys)
     _check_shared(root, vocabulary, keys.scope)
     check_unreferenced(campaign.modules, _patterns(root), faults)
-    check_references(campaign, faults, {key for key in REQUIRED if root.value(key) is None})
-    warnings = (*document.warnings, *faults.ordered("warning"))
-    if faults.found:
-        raise CampaignError(faults.ordered(), warnings)
-    return replace(campaign, warnings=warnings)
+    columns = Columns(campaign)
+    missing = {key for key in REQUIRED if root.value(key) is None}
+    unsound = blocks.unsound | check_variables(columns, watch, faults, missing)
+    check_among(columns, faults, complete=blocks.complete)
+    check_supply(columns, faults)
+    check_names(columns, faults)
+    if blocks.complete:
+        check_shadowed(campaign, watch, vocabulary.used.named, faults)
+    found = in_order([*document.warnings, *faults.ordered(), *faults.ordered("warning")])
+    return Examined(campaign, tuple(found), frozenset(one.name for one in campaign.modules if one.name not in unsound))
 
 
 def _identity(root: Section, keys: Keys) -> dict[str, Scalar]:
@@ -150,13 +182,19 @@ class _Blocks:
         self.filetypes, self.vocabulary, self.faults = filetypes, vocabulary, faults
         self.blocks, self.modules = (self.root.section(kind) or Section() for kind in ("block", "module"))
         self.ran: dict[str, str] = {}
+        self.complete = True
+        """Whether every list of blocks and modules could be read."""
+        self.unsound: set[str] = set()
+        """Modules with errors."""
 
     def read(self, keys: Keys) -> tuple[Block, ...]:
         """Return the blocks that the campaign lists."""
         faults, found = self.faults, dict[str, Block]()
+        self.scope = keys.scope
         for at, name in self.names(keys, self.root, "blocklist", "block"):
             section = self.blocks.section(name)
             if section is None:
+                self.complete = False
                 faults.unknown(at, "block", name, [name for name, _ in self.blocks.sections()], code="F205")
             elif name in found:
                 faults.at(at, f"block '{name}' stands in the blocklist twice", "remove one of the two", code="F206")
@@ -173,6 +211,7 @@ class _Blocks:
         for item, module_name in self.names(Keys(scope, self.faults), section, "modulelist", "module"):
             module = self.modules.section(module_name)
             if module is None:
+                self.complete = False
                 known = [name for name, _ in self.modules.sections()]
                 self.faults.unknown(item, "module", module_name, known, code="F209")
             elif module_name in self.ran:
@@ -185,15 +224,18 @@ class _Blocks:
                     current={**scope.current, "modulename": module_name},
                     members={**scope.members, "module": module_name},
                 )
+                before = self.faults.errors
                 reader = ModuleReader(module_name, name, module, section, inner, self.filetypes, self.faults)
                 modules.append(reader.read(self.vocabulary))
+                self.unsound |= {module_name} if self.faults.errors > before else set()
         return Block(name=name, section=section, modules=tuple(modules))
 
     def names(self, keys: Keys, section: Section, key: str, what: str) -> list[tuple[Value, str]]:
         """Return the names in a comma list with their places; they go into file names and labels."""
-        items = keys.items(section, key)
-        value = section.value(key)
+        value = keys.value(section, key)
+        items = value.items() if value is not None else ()
         if value is not None and not items:
             self.faults.at(value, f"this list names no {what}", "write one name, or several with commas", code="F207")
-        read = [(item, self.faults.read(key, item, NAMES)) for item in items]
-        return [(item, names[0]) for item, names in read if names]
+        read = [names[0] if (names := self.faults.read(key, item, NAMES)) else "" for item in items]
+        self.complete = self.complete and bool(read) and all(read)
+        return [(item, name) for item, name in zip(items, read, strict=True) if name]

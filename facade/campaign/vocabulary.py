@@ -64,6 +64,8 @@ class Used:
 
     keys: set[str] = field(default_factory=set)
     sections: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
+    """Keys that are named as keys or columns, not referred to as ``${key}``."""
     partly: set[str] = field(default_factory=set)
 
     def has(self, key: str) -> bool:
@@ -90,11 +92,13 @@ def used_names(root: Section) -> Used:
             structure.append(value.text)
         if section.name == "columns":
             used.keys.add(key)
+            used.named.add(key)
     seen: set[str] = set()
     while structure:
         text = structure.pop()
         for word in _WORD.findall(_INNERMOST.sub("", text)):
             used.add(word)
+            used.named.add(word.lower().rpartition(".")[2])
         for _, name in _INNERMOST.findall(text):  # a list of keys may be kept in a variable
             if name.lower() not in seen:
                 seen.add(name.lower())

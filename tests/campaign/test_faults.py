@@ -289,7 +289,7 @@ filetype = image
     "unknown directory": (
         "dirpat = d\n        </raw>",
         "dirpat = dd\n        </raw>",
-        """error: no directory pattern is called 'dd'
+        """error: no directory pattern is called 'dd' [F415]
 dirpat = dd
          ^^
   did you mean 'd'?""",
@@ -297,7 +297,7 @@ dirpat = dd
     "unknown pattern": (
         "filepat = out\n",
         "filepat = outt\n",
-        """error: no filename pattern is called 'outt'
+        """error: no filename pattern is called 'outt' [F415]
 filepat = outt
           ^^^^
   did you mean 'out'?""",
@@ -352,7 +352,7 @@ depends = reduce
     "depends on a module that is not there": (
         "depends = reduce.file.img",
         "depends = redduce.file.img",
-        """error: no module that runs before 'stack' is called 'redduce'
+        """error: no module is called 'redduce' [F408]
 depends = redduce.file.img
           ^^^^^^^^^^^^^^^^
   did you mean 'reduce'?""",
@@ -360,14 +360,15 @@ depends = redduce.file.img
     "depends on a later module": (
         "modulelist = reduce, stack",
         "modulelist = stack, reduce",
-        """error: no module that runs before 'stack' is called 'reduce'
+        """error: module 'reduce' runs later than 'stack', which depends on it [F410]
 depends = reduce.file.img
-          ^^^^^^^^^^^^^^^""",
+          ^^^^^^^^^^^^^^^
+  put 'reduce' before 'stack' in modulelist""",
     ),
     "depends on a file that is not there": (
         "depends = reduce.file.img",
         "depends = reduce.file.image",
-        """error: no file of module 'reduce' is called 'image'
+        """error: no file of module 'reduce' is called 'image' [F412]
 depends = reduce.file.image
           ^^^^^^^^^^^^^^^^^
   did you mean 'img'?""",
@@ -479,7 +480,7 @@ top = ${proyect}
     "file reference": (
         "i = ${file.raw.fullname}",
         "i = ${file.raws.fullname}",
-        """error: 'file.raws.fullname' names no file or list of module 'reduce'
+        """error: 'file.raws.fullname' names no file or list of module 'reduce' [F416]
 i = ${file.raws.fullname}
     ^^^^^^^^^^^^^^^^^^^^^
   did you mean 'file.raw.fullname'?""",
@@ -487,7 +488,7 @@ i = ${file.raws.fullname}
     "bad reference": (
         "i = ${file.raw.fullname}",
         "i = ${visit:two}",
-        """error: '${visit:two}': the width after ':' must be a whole number up to 255
+        """error: '${visit:two}': the width after ':' must be a whole number up to 255 [F105]
 i = ${visit:two}
     ^^^^^^^^^^^^""",
     ),
@@ -608,9 +609,9 @@ def test_new_names_need_a_pattern() -> None:
             "'sort_key' is no keyword of a list section, and nothing uses it\n  did you mean 'sortkey'?",
         ),
         (
-            "wrapperloop = visit\n    loopobj = list.imgs",
-            "wraperloop = visit",
-            "'wraperloop' is no keyword of a module section, and nothing uses it\n  did you mean 'wrapperloop'?",
+            "    divide_by = visit\n            sortkey",
+            "divide_bye = visit\n            sortkey",
+            "'divide_bye' is no keyword of a list section, and nothing uses it\n  did you mean 'divide_by'?",
         ),
     ],
 )

@@ -117,12 +117,13 @@ WRAPPER = """
     <list>"""
 
 
-def stacked(wrapper: str, columns: str = "img.fullname, img.ccd, img.band") -> list[str]:
+def stacked(wrapper: str, columns: str = "img.fullname, img.ccd, img.band", column: str = "band") -> list[str]:
     module = STACK.replace("\n    <list>", WRAPPER.format(wrapper), 1).replace("img.fullname, img.ccd", columns)
     module = module.replace("l = ${list.imgs.fullname}", "l = x=")
     module = module.replace("            o = ${file.coadd.fullname}\n", "")
     rows = [raw(9, 1, band="r,1"), raw(9, 10, band="g"), raw(9, 2, band="r,1")]
-    return list(planned(text(REDUCE, module), rows).quanta[-1].execs[0].argv)
+    whole = text(REDUCE, module).replace("band = text", f"{column} = text")
+    return list(planned(whole, rows).quanta[-1].execs[0].argv)
 
 
 def test_add_cmdline_glues_distinct_values_in_list_order() -> None:
@@ -140,7 +141,7 @@ def test_add_cmdline_without_nickname() -> None:
 
 def test_add_cmdline_of_a_column_that_is_not_there_is_told() -> None:
     with pytest.raises(CampaignError, match="add_cmdline: a line of list 'imgs' has no column 'wave'"):
-        stacked("add_cmdline = '^'.join(list.imgs.img.wave)")
+        stacked("add_cmdline = '^'.join(list.imgs.img.wave)", "img.fullname", "wave")
 
 
 def test_per_file_cmdline_repeats_its_words_for_each_line() -> None:
@@ -154,7 +155,7 @@ def test_per_file_cmdline_repeats_its_words_for_each_line() -> None:
 
 def test_per_file_cmdline_of_a_column_that_is_not_there_is_told() -> None:
     with pytest.raises(CampaignError, match="'wave' has no single value"):
-        stacked("per_file_cmdline = list.imgs.img:-w $(wave)")
+        stacked("per_file_cmdline = list.imgs.img:-w $(wave)", "img.fullname", "wave")
 
 
 def test_several_files_of_one_section_are_joined_by_commas() -> None:

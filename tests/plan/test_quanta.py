@@ -228,8 +228,7 @@ class TestFiles:
             "        <img>",
             """        <cat>
             filetype = img
-            filepat = out
-            flabel = img
+            filename = img-${visit}-00${ccd}-r${reqnum}p${attnum:2}.fits
             dirpat = d
         </cat>
         <img>""",
@@ -255,14 +254,14 @@ class TestFiles:
         early = STACK.replace("depends = reduce.file.img", "exec = find").replace("<module stack>", "<module early>")
         early = early.replace(
             "            listonly = True\n",
-            "            listonly = True\n            filepat = out\n            flabel = img\n",
+            "            listonly = True\n            filename = img-${visit}-00${ccd}-r7p${attnum:2}.fits\n",
         )
         whole = text(early, REDUCE, b="early, reduce")
         data = {"early.list.imgs": [{"img": {"visit": 9, "ccd": 1}}], "reduce.file.raw": lines("raw", [raw(9, 1)])}
         with pytest.raises(CampaignError) as caught:
             plan(small(whole), Inputs(data))
         assert told(caught.value) == (
-            "c.wcl:101:23: error: 'img-9-001-r7p${attnum:2}.fits' is made by reduce visit=9 ccd=1, but early visit=9"
+            "c.wcl:100:23: error: 'img-9-001-r7p${attnum:2}.fits' is made by reduce visit=9 ccd=1, but early visit=9"
             " needs it earlier\n"
             "                filepat = out\n"
             "                          ^^^\n"
@@ -274,8 +273,7 @@ class TestFiles:
             "    <file>",
             """    <file>
         <self>
-            filepat = out
-            flabel = img
+            filename = img-${visit}-00${ccd}-r7p${attnum:2}.fits
             dirpat = d
         </self>""",
         )
@@ -364,7 +362,8 @@ class TestLists:
         assert [line.split()[1] for line in content.splitlines()] == ["100", "10", "9"]
 
     def test_a_sortkey_that_lines_lack_is_told(self) -> None:
-        message = fault(text(REDUCE, STACK.replace("sortkey = ccd", "sortkey = wave")))
+        whole = text(REDUCE, STACK.replace("sortkey = ccd", "sortkey = wave"))
+        message = fault(whole.replace("band = text", "band = text\n            wave = text"))
         assert "sortkey: a line of list 'imgs' has no column 'wave'; its columns: visit, ccd, band" in message
 
     @pytest.mark.parametrize(
@@ -407,7 +406,8 @@ class TestLists:
         assert found.quanta[0].lists[0].content == "d/i.fits d1 d/c.fits d2\n"
 
     def test_a_column_that_lines_lack_is_told(self) -> None:
-        message = fault(text(REDUCE, STACK.replace("img.fullname, img.ccd", "img.fullname, img.wave")))
+        whole = text(REDUCE, STACK.replace("img.fullname, img.ccd", "img.fullname, img.wave"))
+        message = fault(whole.replace("band = text", "band = text\n            wave = text"))
         assert "a line of list 'imgs' has no column 'wave'; its columns: visit, ccd, band" in message
 
     def test_a_quantum_for_which_a_list_has_no_lines_is_missing_input(self) -> None:

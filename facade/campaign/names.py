@@ -1,0 +1,152 @@
+"""Names of files that quanta write: do they tell the quanta apart, and do two sections write one file?
+
+A file is known by its name alone (docs/architecture.md, decision 6), so directories do not count here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+from facade.campaign.columns import Columns, Name, loop_object, sourced
+from facade.campaign.faults import Faults
+from facade.campaign.model import Dataset, FileSpec, ListSpec, Module
+from facade.wcl.template import BadReference, MissingVariable
+from facade.wcl.tree import Value
+
+Written = tuple[Module, FileSpec | ListSpec, Name]
+
+
+def check_names(columns: Columns, faults: Faults) -> None:
+    """Report outputs and lists whose names are the same for several quanta, or for several sections."""
+    names = Names(columns, faults)
+    written: dict[object, list[Written]] = {}
+    for module in columns.campaign.modules:
+        for spec in () if module.noop else _written(module):
+            if (name := columns.name(module, spec)) is not None:
+                names.check_quanta(module, spec, name)
+                written.setdefault(name.same, []).append((module, spec, name))
+    for first, *others in written.values():
+        for module, spec, name in others:
+            names.check_writers(first, module, spec, name)
+
+
+class Names:
+    """The checks of one campaign."""
+
+    def __init__(self, columns: Columns, faults: Faults) -> None:
+        self.columns, self.campaign, self.faults = columns, columns.campaign, faults
+
+    # -- one section, several quanta ---------------------------------------------------------------------------------
+
+    def check_quanta(self, module: Module, spec: FileSpec | ListSpec, name: Name) -> None:
+        """Check that a name differs from quantum to quantum."""
+        if "wrapnum" in name.slots or any("." in slot for slot in name.slots):
+            return  # numbers differ, and so may the names of other files
+        has = self.columns.loop(module)  # a key that rows do not have is told as that (F401)
+        keys = [key for key in module.loop if has is None or key in has or loop_object(module) is None]
+        absent = [key for key in keys if key not in name.slots and self._varies(module, key)]
+        if not absent:
+            return
+        what = f"{_what(spec)} of module '{module.name}'"
+        if loop_object(module) is None or not name.slots:
+            message = f"{what} has one name for all values of {_and(absent)}: quanta would write over each other's file"
+            remedy = f"let {_where(spec)} use {_and(absent, '${{{}}}')}, or ${{wrapnum}}"
+            self.faults.at(name.at, message, remedy, code="F404")
+        elif unknown := [key for key in absent if not any(slot.startswith(key) for slot in name.slots)]:
+            message = f"the name of {what} lacks {_and(unknown)}: quanta that differ in nothing else have one file"
+            remedy = f"let {_where(spec)} use {_and(unknown, '${{{}}}')}, unless the rest of it tells them apart"
+            self.faults.warn(name.at, message, remedy, code="F405", alike=(module.name, name.at.text, *unknown))
+
+    def _varies(self, module: Module, key: str) -> bool:
+        """Tell whether a loop key has, as far as one can see, several values."""
+        values = self._values(module, key)
+        if loop_object(module) is None:
+            return values is not None and len(values) > 1
+        return values is None or len(values) != 1
+
+    def _values(self, module: Module, key: str) -> tuple[str, ...] | None:
+        """Return the values that the campaign gives for a loop key, or None if it gives none."""
+        scope = self.campaign.scope(module)
+        found = scope.lookup(key)
+        try:
+            return scope.items(found) if isinstance(found, Value) else None if found is None else (str(found),)
+        except (MissingVariable, BadReference):
+            return None
+
+    # -- several sections --------------------------------------------------------------------------------------------
+
+    def check_writers(self, before: Written, module: Module, spec: FileSpec | ListSpec, name: Name) -> None:
+        """Report that *spec* is called as another section that is written *before*."""
+        first, other, at = before[0], before[1], before[2].at.location
+        what, same = f"{_what(spec)} of module '{module.name}'", f"{_what(other)} of module '{first.name}' ({at})"
+        own = "something of its own, such as flabel"
+        if first.name == module.name or not name.slots or self._same_loops(first, module, name.slots):
+            message = f"{what} has the same name as {same}: both would write one file"
+            self.faults.at(name.at, message, f"give it {own}", code="F406")
+        elif "wrapnum" not in name.slots and not any("." in slot for slot in name.slots):
+            message = f"{what} is named like {same}: quanta with equal values would write one file"
+            self.faults.warn(name.at, message, f"give it {own}, unless their values always differ", code="F407")
+
+    def _same_loops(self, one: Module, other: Module, slots: frozenset[str]) -> bool:
+        """Tell whether the quanta of two modules surely have values in common."""
+        if "wrapnum" in slots or any("." in slot for slot in slots):
+            return False
+        if loop_object(one) is not None and loop_object(other) is not None:
+            return bool(self._origin(one, set()) & self._origin(other, set()))
+        if loop_object(one) is not None or loop_object(other) is not None:
+            return False
+        values = [(self._values(one, slot) or (), self._values(other, slot) or ()) for slot in slots]
+        return all(set(mine) & set(theirs) for mine, theirs in values)
+
+    def _origin(self, module: Module, seen: set[str]) -> frozenset[Hashable]:
+        """Return the queries from which the loop values of a module come."""
+        spec = loop_object(module)
+        if spec is None or module.name in seen:
+            return frozenset()
+        return self._origin_of(module, spec, seen | {module.name})
+
+    def _origin_of(self, module: Module, spec: Dataset, seen: set[str]) -> frozenset[Hashable]:
+        if spec.query is not None and not (spec.depends and isinstance(spec, FileSpec)):
+            query = spec.query
+            texts = [query.arguments, *(f"{name}={text}" for name, text in query.fields), spec.filetype]
+            return frozenset([(query.program, *(self._text(module, spec, text) for text in texts))])
+        result: frozenset[Hashable] = frozenset()
+        for depends in spec.depends:
+            other = self.columns.modules.get(depends.module)
+            dataset = other.dataset(depends.ref) if other is not None else None
+            if other is None or dataset is None or other.name in seen:
+                continue
+            if dataset.name in other.outputs or not sourced(dataset):
+                result |= self._origin(other, seen)
+            else:
+                result |= self._origin_of(other, dataset, seen | {other.name})
+        return result
+
+    def _text(self, module: Module, spec: Dataset, text: str) -> str:
+        try:
+            return self.campaign.scope(module, spec.section).resolve(text)
+        except (MissingVariable, BadReference):
+            return f"{module.name}: {text}"
+
+
+def _written(module: Module) -> Iterator[FileSpec | ListSpec]:
+    """Yield the sections whose files the quanta of a module, or planning for them, make."""
+    for name in module.outputs:
+        if name in module.files:
+            yield module.files[name]
+    for listing in module.lists.values():
+        if listing.filepat is not None or listing.filename is not None:
+            yield listing
+
+
+def _what(spec: Dataset) -> str:
+    return f"{'list' if isinstance(spec, ListSpec) else 'file'} '{spec.name}'"
+
+
+def _where(spec: Dataset) -> str:
+    return f"pattern '{spec.filepat.text}'" if spec.filepat is not None else "its name"
+
+
+def _and(keys: list[str], form: str = "'{}'") -> str:
+    words = [form.format(key) for key in keys]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
