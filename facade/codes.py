@@ -146,6 +146,7 @@ CODES: dict[str, str] = {
     "F419": "A variable never counts, because whatever uses its name finds a nearer definition. Remove one of the two.",
     "F420": "A variable has the name of a loop key whose values come from the loop object, so it never counts. Remove"
     " it.",
+    "F421": "A program is not on the path that jobs of this host have. Install it, or set path in <job_environment>.",
     # F5: planning, once the rows are known
     "F501": "A query found nothing. Ingest the inputs, or widen the query.",
     "F502": "A file that the campaign names is neither made earlier nor registered.",

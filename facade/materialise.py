@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from facade.engines.rundir import EngineJob, RunDirectory
@@ -22,10 +23,10 @@ def tasks(ids: Ids) -> Tasks:
     )
 
 
-def job_path(plan: Plan) -> str:
+def job_path(environment: Mapping[str, str]) -> str:
     """Return the PATH of programs in jobs: the campaign's, else facade's own programs before the submitter's."""
     own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return plan.environment.get("PATH", own)
+    return environment.get("PATH", own)
 
 
 def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDirectory:
@@ -35,7 +36,7 @@ def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDire
         name=attempt.name,
         archive=site.archive,
         archive_root=str(site.archive_root),
-        environment={"PATH": job_path(plan)},
+        environment={"PATH": job_path(plan.environment)},
     )
     run = RunDirectory(
         path=root,

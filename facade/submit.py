@@ -8,48 +8,18 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from facade import plugins
-from facade.campaign import Campaign, read
-from facade.errors import CampaignError, Fault, InputError
-from facade.inputs import planned, set_values
+from facade.campaign import Campaign
+from facade.errors import InputError
+from facade.inputs import planned
 from facade.materialise import job_path, materialise, tasks
 from facade.plan import Plan, from_text
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.registry.values import FileType as RecordedType
 from facade.site import Site
-from facade.wcl import Value
-
-
-def load_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Campaign:
-    """Read and check a campaign; *settings* are ``key=value`` and win over everything.
-
-    Raises:
-        CampaignError: with every fault found.
-        InputError: the file cannot be read, or a setting is malformed.
-    """
-    document = site.load(path)
-    set_values(document, settings)
-    campaign = read(document)
-    faults = _unknown_wrappers(campaign)
-    if faults:
-        raise CampaignError(faults)
-    return campaign
-
-
-def _unknown_wrappers(campaign: Campaign) -> list[Fault]:
-    installed = plugins.names("wrapper")
-    faults = []
-    for module in campaign.modules:
-        value = module.section.value("wrappername")
-        if isinstance(value, Value) and value.text not in installed:
-            remedy = f"installed wrappers: {', '.join(installed)}"
-            message = f"no wrapper is called '{value.text}'"
-            faults.append(campaign.document.fault(message, value, code="F602", remedy=remedy))
-    return faults
 
 
 def make_plan(registry: Registry, campaign: Campaign) -> Plan:
@@ -63,7 +33,7 @@ def make_plan(registry: Registry, campaign: Campaign) -> Plan:
 
 def missing_programs(plan: Plan, site: Site) -> list[str]:
     """Return the programs of *plan* that are not on the path of jobs on this host, each with its modules."""
-    path = job_path(plan)
+    path = job_path(plan.environment)
     wanted: dict[str, list[str]] = {}
     for quantum in plan.quanta:
         for one in quantum.execs:

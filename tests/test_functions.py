@@ -11,7 +11,7 @@ from campaigns import text
 from facade import plugins
 from facade.errors import CampaignError
 from facade.site import Site
-from facade.submit import load_campaign
+from facade.loading import load_campaign
 
 MODULE = """
 def nights(values):

@@ -16,13 +16,14 @@ from facade.campaign.model import (
     Ref,
 )
 from facade.campaign.module import joined
-from facade.campaign.read import filetypes, read
+from facade.campaign.read import Examined, accepted, examine, filetypes, read
 
 __all__ = [
     "Block",
     "Campaign",
     "Dataset",
     "Depends",
+    "Examined",
     "ExecSpec",
     "FileSpec",
     "Hyphen",
@@ -30,6 +31,8 @@ __all__ = [
     "Module",
     "QuerySpec",
     "Ref",
+    "accepted",
+    "examine",
     "filetypes",
     "joined",
     "read",

@@ -11,7 +11,8 @@ from facade.campaign.faults import in_order
 from facade.cli import output
 from facade.cli.context import registry, site, talk
 from facade.errors import BAD_INPUT, CampaignError, Fault, InputError, Location
-from facade.submit import load_campaign, make_plan
+from facade.loading import check_programs, examine_campaign, load_campaign
+from facade.submit import make_plan
 
 CAMPAIGN = click.argument("campaign", type=click.Path(path_type=Path))
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the campaign.")
@@ -33,24 +34,32 @@ def check(campaigns: tuple[Path, ...], settings: tuple[str, ...], strict: bool, 
             continue
         for fault in faults:
             talk(str(fault))
-        if wrong := sum(fault.severity in counted for fault in faults):
-            talk(f"{wrong} fault{'s' if wrong > 1 else ''} in {path}")
+        if any(fault.severity in counted for fault in faults):
+            talk(f"{_counts(faults)} in {path}")
         else:
-            talk(f"{path}: no fault; blocks (modules): {blocks}")
+            talk(f"{path}: {_counts(faults)}; blocks (modules): {blocks}")
     if as_json:
         click.echo(json.dumps([_plain(fault) for fault in in_order(found)], indent=1))
     return BAD_INPUT if any(fault.severity in counted for fault in found) else 0
 
 
 def _checked(path: Path, settings: tuple[str, ...]) -> tuple[list[Fault], str]:
-    """Return whatever there is to say of a campaign, sorted by place, and its blocks if it can be read."""
+    """Return whatever there is to say of a campaign, sorted by place, and its blocks."""
     try:
-        campaign = load_campaign(site(), path, settings)
+        examined = examine_campaign(site(), path, settings)
     except CampaignError as error:
         return in_order([*error.faults, *error.warnings]), ""
     except InputError as error:  # not even a text: said like a fault, so that the other campaigns are read too
         return [Fault(message=error.message, location=error.location, remedy=error.remedy)], ""
-    return in_order(campaign.warnings), ", ".join(f"{b.name} ({len(b.modules)})" for b in campaign.blocks)
+    blocks = ", ".join(f"{block.name} ({len(block.modules)})" for block in examined.campaign.blocks)
+    return in_order([*examined.faults, *check_programs(examined.campaign, site())]), blocks
+
+
+def _counts(faults: list[Fault]) -> str:
+    """Say how many errors and warnings there are; a note counts for nothing."""
+    numbers = {what: sum(fault.severity == what for fault in faults) for what in ("error", "warning")}
+    told = [f"{number} {what}{'s' * (number > 1)}" for what, number in numbers.items() if number]
+    return ", ".join(told) or "no fault"
 
 
 def _plain(fault: Fault) -> dict[str, object]:

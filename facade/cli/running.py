@@ -15,6 +15,7 @@ from facade.cli.campaigns import SET
 from facade.cli.context import address, operator, registry, site, talk
 from facade.cli.watching import watch
 from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError
+from facade.loading import load_campaign
 from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
@@ -22,7 +23,7 @@ from facade.run import alive, detach, ensure_idle, find, settle, start
 from facade.run import remove as stop_attempt
 from facade.stat import report
 from facade.states import State
-from facade.submit import load_campaign, make_plan, missing_programs, read_plan, register
+from facade.submit import make_plan, missing_programs, read_plan, register
 
 POLL = 0.5
 """Seconds between two looks at the registry while somebody watches; a look at HTCondor's queue costs more."""

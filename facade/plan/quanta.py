@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from facade.campaign import Depends, FileSpec, ListSpec, Module
+from facade.campaign.faults import item_of
 from facade.files import natural_key
 from facade.plan.assign import Assigner
 from facade.plan.bench import Draft, Workbench
@@ -149,11 +150,19 @@ class ModulePlanner:
 
     def loops_from_values(self) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
         """Return the Cartesian product of the lists that the campaign gives for the loop keys."""
+        choices = self.choices()
+        if len(choices) < len(self.module.loop):
+            return []
+        combinations = sorted(itertools.product(*choices), key=natural_key)
+        return [(dict(zip(self.module.loop, one, strict=True)), {}) for one in combinations]
+
+    def choices(self) -> list[tuple[str, ...]]:
+        """Return the values that the campaign gives for each loop key; what is wrong with one is told."""
         scope = self.bench.campaign.scope(self.module)
-        at = self.module.section.value("wrapperloop") or self.module.section
         choices: list[tuple[str, ...]] = []
-        for key in self.module.loop:
+        for index, key in enumerate(self.module.loop):
             value = scope.lookup(key)
+            at = item_of(self.module.section, "wrapperloop", index, len(self.module.loop))
             place = value if isinstance(value, Value) else at
             try:
                 found = scope.items(value) if isinstance(value, Value) else () if value is None else (plain(value),)
@@ -165,10 +174,7 @@ class ModulePlanner:
             if not found:
                 message = f"loop key '{key}' of module '{self.module.name}' has no values"
                 self.bench.fault("F514", message, place, f"define '{key} = …' or name a loopobj that has that column")
-        if len(choices) < len(self.module.loop):
-            return []
-        combinations = sorted(itertools.product(*choices), key=natural_key)
-        return [(dict(zip(self.module.loop, one, strict=True)), {}) for one in combinations]
+        return choices
 
     # -- one quantum -------------------------------------------------------------------------------------------------
 

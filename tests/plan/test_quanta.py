@@ -89,9 +89,9 @@ class TestLoops:
     def test_a_loop_key_without_values_is_told(self) -> None:
         message = fault(text(ONCE, b="once") + "visit = 7\n")
         assert message == (
-            "c.wcl:41:19: error: loop key 'ccd' of module 'once' has no values\n"
+            "c.wcl:41:26: error: loop key 'ccd' of module 'once' has no values\n"
             "        wrapperloop = visit, ccd\n"
-            "                      ^^^^^^^^^^\n"
+            "                             ^^^\n"
             "  define 'ccd = …' or name a loopobj that has that column"
         )
 

@@ -1,0 +1,93 @@
+"""A campaign as this host sees it: read with the site's layers, checked whole, and against what is installed here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from facade import plugins
+from facade.campaign import Campaign, Examined, Module, accepted, examine
+from facade.campaign.faults import in_order
+from facade.errors import Fault
+from facade.inputs import set_values
+from facade.materialise import job_path
+from facade.plan.foresee import foreseen
+from facade.site import Site
+from facade.wcl import BadReference, MissingVariable, Section, Value, did_you_mean
+
+
+def load_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Campaign:
+    """Read and check a campaign; *settings* are ``key=value`` and win over everything.
+
+    Raises:
+        CampaignError: with every fault found.
+        InputError: the file cannot be read, or a setting is malformed.
+    """
+    return accepted(examine_campaign(site, path, settings))
+
+
+def examine_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Examined:
+    """Read a campaign and return all there is to say of it.
+
+    Raises:
+        CampaignError: its text is no WCL.
+        InputError: the file cannot be read, or a setting is malformed.
+    """
+    document = site.load(path)
+    set_values(document, settings)
+    found = examine(document)
+    more = [*foreseen(found.campaign, found.sound), *_not_installed(found.campaign)]
+    return replace(found, faults=tuple(in_order([*found.faults, *more])))
+
+
+def _not_installed(campaign: Campaign) -> list[Fault]:
+    """Return what planning will not find: wrappers and query codes."""
+    wrappers, queries = plugins.names("wrapper"), plugins.names("query")
+    faults = []
+    for module in campaign.modules:
+        value = module.section.value("wrappername")
+        if value is not None and module.wrapper and module.wrapper not in wrappers:
+            remedy = did_you_mean(module.wrapper, wrappers) or f"installed wrappers: {', '.join(wrappers)}"
+            message = f"no wrapper is called '{module.wrapper}'"
+            faults.append(campaign.document.fault(message, value, code="F602", remedy=remedy))
+        for spec in module.datasets:
+            query = spec.query
+            if query is None or query.program in queries or "$" in query.program or shutil.which(query.program):
+                continue
+            remedy = did_you_mean(query.program, queries) or f"installed query codes: {', '.join(queries)}"
+            message = f"no query code or executable is called '{query.program}'"
+            faults.append(campaign.document.fault(message, query.at, code="F601", remedy=remedy))
+    return faults
+
+
+def check_programs(campaign: Campaign, site: Site) -> list[Fault]:
+    """Return a warning for each program that jobs on this host would not find on their path."""
+    if site.engine != "local":
+        return []  # where jobs run, and what is installed there, only the pool knows
+    path = job_path(_environment(campaign))
+    wanted: dict[str, list[tuple[Module, Value]]] = {}
+    for module in campaign.modules:
+        for one in module.execs:
+            scope = campaign.scope(module, one.section)
+            with suppress(MissingVariable, BadReference):  # told elsewhere, or known only to a quantum
+                wanted.setdefault(scope.resolve(one.execname), []).append((module, one.execname))
+    faults = []
+    for name, users in wanted.items():
+        if "/" not in name and not shutil.which(name, path=path):
+            modules = ", ".join(dict.fromkeys(f"'{module.name}'" for module, _ in users))
+            message = f"program '{name}' of module {modules} is not on the path of jobs on this host"
+            remedy = "install it, or set path in <job_environment> to where it is"
+            faults.append(campaign.document.fault(message, users[0][1], code="F421", remedy=remedy, severity="warning"))
+    return faults
+
+
+def _environment(campaign: Campaign) -> dict[str, str]:
+    """Return the environment of jobs as far as it can be told."""
+    result = {}
+    for key, value in (campaign.document.root.section("job_environment") or Section()).values():
+        with suppress(MissingVariable, BadReference):
+            result[key.upper()] = campaign.scope().resolve(value)
+    return result
