@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from errno import ENOENT
+from errno import EINVAL, ENOENT
 from pathlib import Path
 
 from facade.errors import InputError, Location
@@ -53,7 +53,10 @@ class FileReader:
         except RuntimeError:
             raise FileNotFoundError(ENOENT, f"no such user in '{path}'") from None
         candidates = [Path(including).parent / wanted, wanted, *(folder / wanted for folder in self.include_path)]
-        found = next((c for c in candidates if c.is_file()), wanted)
+        found = next((c for c in candidates if c.is_file()), None)
+        if found is None:
+            wanted.stat()  # says why, if it is not there at all
+            raise OSError(EINVAL, "not a regular file")
         return _plainest(found), found.read_text(encoding="utf-8")
 
 

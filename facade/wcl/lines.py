@@ -8,17 +8,22 @@ nothing in between. Then the line is cut at the first ``#``, which the original 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from facade.errors import Location
 from facade.wcl.tree import Value
 
 NEWLINE = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"(?<!\\)#")
-_QUOTED = re.compile(r"""(?:(\S+)\s*=|(?!=\s)(\S+)\s)\s*("(?:[^"\\]|\\.)*"|'[^']*')\s*(?:#.*)?$""")
+# possessive where that changes nothing: a value of megabytes then takes no memory to look through
+_QUOTED = re.compile(r"""(?:(\S+)\s*=|(?!=\s)(\S+)\s)\s*("[^"\\]*+(?:\\.[^"\\]*+)*+"|'[^']*+')\s*(?:#.*)?$""")
 _OPEN_QUOTE = re.compile(r"""\S+(?:\s*=\s*|\s+)(["'])""")
 _ESCAPE = re.compile(r'\\(["\\])')
+_ESCAPED_HASH = re.compile(r"\\(#)")
+_FIRST = itemgetter(0)
 
 Pieces = tuple[tuple[int, Location], ...]
 """(offset in a text, place where the piece that begins there is written), in order."""
@@ -46,7 +51,7 @@ class Line:
 
     def at(self, offset: int = 0) -> Location:
         """Return the place of the character at *offset*."""
-        start, place = next(piece for piece in reversed(self.pieces) if piece[0] <= offset)
+        start, place = self.pieces[bisect_right(self.pieces, offset, key=_FIRST) - 1]
         return Location(place.file, place.line, place.column + offset - start)
 
     def value(self, start: int, end: int, key: int) -> Value:
@@ -59,13 +64,10 @@ class Line:
         assert self.quoted is not None
         start, end = self.quoted
         raw = self.value(start + 1, end - 1, self.key[0])
-        breaks = [(0, raw.location), *raw.breaks]
-        text = raw.text
+        text, breaks = raw.text, ((0, raw.location), *raw.breaks)
         if self.text[start] == '"' and "\\" in text:
-            for removed, found in enumerate(_ESCAPE.finditer(raw.text)):
-                breaks.append((found.start() - removed, raw.part(found.start() + 1, found.end()).location))
-            text = _ESCAPE.sub(r"\1", text)
-        return Value(text, self.at(start), raw.key_location, tuple(sorted(breaks, key=lambda b: b[0])), quoted=True)
+            text, breaks = _without_backslashes(text, breaks, _ESCAPE)
+        return Value(text, self.at(start), raw.key_location, breaks, quoted=True)
 
     @property
     def whole(self) -> Value:
@@ -120,7 +122,7 @@ def _shifted(pieces: Pieces, lead: int) -> Pieces:
 
 def _cut(text: str, pieces: Pieces, first: int, last: int) -> Line:
     """Take the comment off a joined line, and look for a quoted value."""
-    if ('"' in text or "'" in text) and text[0] != "<" and (found := _QUOTED.match(text)):
+    if ('"' in text or "'" in text) and text[0] != "<" and (found := _quoted(text)):
         end = found.end(3)
         comment, key = text[end:].lstrip(), found.span(1) if found[1] is not None else found.span(2)
         hidden = _hidden(text, pieces, end) if comment else None
@@ -134,8 +136,14 @@ def _cut(text: str, pieces: Pieces, first: int, last: int) -> Line:
     if "\\#" not in code:
         return Line(code, pieces, text[end:], first, last, hidden=hidden, split_quote=cut)
     place = Line(code, pieces, "", first, last).at(code.index("\\#"))
-    code, pieces = _without_backslashes(code, pieces)
+    code, pieces = _without_backslashes(code, pieces, _ESCAPED_HASH)
     return Line(code, pieces, text[end:], first, last, hidden=hidden, split_quote=cut, escaped=place)
+
+
+def _quoted(text: str) -> re.Match[str] | None:
+    """Match a line whose value is quoted, unless a comment begins before that."""
+    found = _QUOTED.match(text)
+    return None if found is None or _COMMENT.search(text, 0, found.start(3)) else found
 
 
 def _hidden(text: str, pieces: Pieces, end: int) -> Location | None:
@@ -151,18 +159,12 @@ def _split_quote(text: str, pieces: Pieces, code: str) -> Location | None:
     return Line(code, pieces, "", 0, 0).at(found.start(1))
 
 
-def _without_backslashes(text: str, pieces: Pieces) -> tuple[str, Pieces]:
-    """Read ``\\#`` as ``#``: each leaves a text shorter by one, with a new piece behind it."""
-    line, parts, starts, length = Line(text, pieces, "", 0, 0), [], [], 0
-    head, *others = text.split("\\#")
-    offset = 0
-    for part in (head, *(f"#{other}" for other in others)):
-        starts += [(length + at - offset, place) for at, place in pieces if offset < at < offset + len(part)]
-        starts.append((length, line.at(min(offset, len(text) - 1))))
-        parts.append(part)
-        length += len(part)
-        offset += len(part) + 1
-    return "".join(parts), tuple(sorted(dict(starts).items()))
+def _without_backslashes(text: str, pieces: Pieces, escape: re.Pattern[str]) -> tuple[str, Pieces]:
+    """Take the backslash off every *escape*: each leaves the text shorter by one, with a new piece behind it."""
+    line, cuts = Line(text, pieces, "", 0, 0), [found.start() for found in escape.finditer(text)]
+    starts = {offset - bisect_left(cuts, offset): place for offset, place in pieces}
+    starts |= {cut - number: line.at(cut + 1) for number, cut in enumerate(cuts)}
+    return escape.sub(r"\1", text), tuple(sorted(starts.items()))
 
 
 def _beginning(line: str, name: str, index: int) -> Location:

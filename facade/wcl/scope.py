@@ -47,6 +47,8 @@ MAX_DEPTH = 100
 """How deep variables may refer to one another, as in the original (desdm.md §1.4)."""
 MAX_REFERENCES = 10_000
 """How many references one text may hold, those of its variables included: a guard against values that double."""
+MAX_LENGTH = 100_000_000
+"""How many characters the references of one text may come to, each level of variables counted: a guard likewise."""
 MAX_WIDTH = 255
 
 
@@ -159,7 +161,7 @@ class _Compiler:
     """One compilation. With *choices*, variables that are lists become slots, and their items are noted there."""
 
     def __init__(self, scope: Scope, choices: dict[str, tuple[str, ...]] | None = None) -> None:
-        self.scope, self.references, self.choices = scope, 0, choices
+        self.scope, self.references, self.length, self.choices = scope, 0, 0, choices
 
     def whole(self, text: str | Value) -> Template:
         """Compile a whole text."""
@@ -188,7 +190,11 @@ class _Compiler:
             elif marker == "head":
                 parts.append(_header(inner, written))
             else:
-                parts += self.reference(marker, inner, written, active).parts
+                added = self.reference(marker, inner, written, active).parts
+                self.length += sum(len(part) for part in added if isinstance(part, str))
+                if self.length > MAX_LENGTH:
+                    raise BadReference(f"one text comes to more than {MAX_LENGTH:,} characters", code="F104")
+                parts += added
             position = end + 1
         parts.append(text[position:])
         return Template(joined(parts))

@@ -8,6 +8,7 @@ includes are asked for through `Reader`, functions through `Functions`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,14 +26,15 @@ MAX_INCLUDE_DEPTH = 32
 MAX_INCLUDES = 1000
 MAX_SECTION_DEPTH = 64
 
-_INCLUDE = re.compile(r"<<\s*include\s+(.+?)\s*>>", re.IGNORECASE)
+_INCLUDE_BEGINS = re.compile(r"<<\s*include\s+", re.IGNORECASE)
+_INCLUDE = re.compile(r"<<\s*include\s+(\S(?:.*\S)?)\s*>>$", re.IGNORECASE)
 _INCLFUNC = re.compile(r"<<\s*inclfunc\s+([\w.]+)\s*\(([^()]*)\)\s*>>", re.IGNORECASE)
 _CLOSE = re.compile(r"</\s*([^\s<>]+)\s*>$")
 _OPEN = re.compile(r"<([^\s<>/][^\s<>]*)(?:\s+([^\s<>]+))?>$")
 _EQUALS = re.compile(r"(\S+)\s*=\s*(\S.*)$")
 _EMPTY = re.compile(r"(\S+?)\s*=$")
 _BLANK = re.compile(r"(?!=\s)(\S+)\s+([^\s=].*)$")
-_MEANS_MORE = re.compile(r"""[\s,#:()'"\\]|^$""")
+_MEANS_MORE = re.compile(r"""[\s,#:()'"\\]|<<|^$""")
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class TextParser:
         self.owner, self.name, self.lines, self.chain = owner, name, lines, chain
         self.root = root
         self.stack = [_Open(self.root)]
+        self.open_names: Counter[str] = Counter()
         self.keep_case = 0
 
     def run(self) -> Section:
@@ -101,7 +104,7 @@ class TextParser:
         if line.quoted is not None:
             return self.quoted(line)
         if text[0] == "<" or "<<" in text:
-            if found := _INCLUDE.search(text):
+            if found := _include(text):
                 return self.include(found, line)
             if found := _INCLFUNC.search(text):
                 return self.include_function(found, line)
@@ -153,12 +156,17 @@ class TextParser:
         elif not self.keep_case and not _MEANS_MORE.search(value.text):
             outer = "'" if written[0] == '"' else '"'
             message = f"the quotes are not part of the value, which is {value.text}; the original system kept them"
+            if "$" in value.text:  # the quotes may be meant: they keep what stands for the variables one scalar
+                remedy = f"write {outer}{written}{outer} if the quotes are data"
+                return self.owner.warn("F021", message, value, remedy, severity="note")
             remedy = f"write {value.text} without quotes, or {outer}{written}{outer} if the quotes are data"
             self.owner.warn("F021", message, value, remedy)
 
     def set(self, line: Line, span: tuple[int, int], value: Value) -> None:
         """Put a value under the key at *span*, unless that is a section."""
         written = line.text[slice(*span)]
+        if line.quoted is not None:
+            written = written.replace("\\#", "#")
         key = written if self.keep_case else written.lower()
         here = self.stack[-1].section
         before = here.value(key)
@@ -199,6 +207,7 @@ class TextParser:
             if len(self.stack) <= MAX_SECTION_DEPTH:
                 parent.set(name, section)
         self.stack.append(_Open(section, sublabel))
+        self.open_names[name.lower()] += 1
         self.keep_case += name.lower() in KEEP_CASE
 
     def close(self, name: str, line: Line) -> None:
@@ -212,7 +221,7 @@ class TextParser:
             return self.owner.fault("F003", f"</{name}> closes nothing: no section is open", line.whole, "remove it")
         if top.section.name.lower() != wanted:
             opened = top.section
-            is_open = any(o.section.name.lower() == wanted for o in self.stack[1:])
+            is_open = self.open_names[wanted] > 0
             self.owner.fault(
                 "F004",
                 f"</{name}> does not close <{opened.name}>, opened at line {opened.location.line}",
@@ -227,7 +236,9 @@ class TextParser:
 
     def leave(self) -> None:
         """Go out of the innermost section."""
-        self.keep_case -= self.stack.pop().section.name.lower() in KEEP_CASE
+        name = self.stack.pop().section.name.lower()
+        self.open_names[name] -= 1
+        self.keep_case -= name in KEEP_CASE
 
     def include(self, found: re.Match[str], line: Line) -> None:
         """Merge another text at top level, here and now: what follows wins over it, it wins over what came before."""
@@ -307,6 +318,13 @@ class TextParser:
             place = clash.key_location if isinstance(clash, Value) else clash.location
             message = f"'{key}' is a {what} here but a {other} in what came before {when}"
             self.owner.fault("F007", message, place, "rename one of the two")
+
+
+def _include(text: str) -> re.Match[str] | None:
+    """Match the include that begins first, up to the ``>>`` that ends it."""
+    begins = _INCLUDE_BEGINS.search(text)
+    end = text.find(">>", begins.end()) if begins else -1
+    return _INCLUDE.match(text, begins.start(), end + 2) if begins and end >= 0 else None
 
 
 def _section(result: object, at: Value, keep_case: bool, name: str = "") -> Section:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import difflib
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from facade.errors import Fault, Location
 
 BUILT_IN = Location("<built in>", 1)
-_ITEM = re.compile(r"(?:\$\w*\{[^{}]*\}|[^\s,])(?:[^\S,]*(?:\$\w*\{[^{}]*\}|[^\s,]))*")
+_FIRST = itemgetter(0)
+_ITEM = re.compile(r"(?:\$\w*+\{[^{}]*+\}|[^\s,$]++|\$)(?:[^\S,]*+(?:\$\w*+\{[^{}]*+\}|[^\s,$]++|\$))*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +45,17 @@ class Value:
 
     def part(self, start: int, end: int) -> Value:
         """Return the text from *start* to *end* as a value with its own place, for a fault that means only this."""
-        place = _moved(self.location, start)
-        for offset, line in self.breaks:
-            if offset <= start:
-                place = _moved(line, start - offset)
-        breaks = tuple((offset - start, line) for offset, line in self.breaks if start < offset < end)
-        return Value(self.text[start:end], place, self.key_location, breaks)
+        inside = bisect_right(self.breaks, start, key=_FIRST)
+        offset, piece = self.breaks[inside - 1] if inside else (0, self.location)
+        breaks = self.breaks[inside : bisect_left(self.breaks, end, inside, key=_FIRST)]
+        place = Location(piece.file, piece.line, piece.column + start - offset)
+        return Value(self.text[start:end], place, self.key_location, tuple((o - start, at) for o, at in breaks))
 
     def items(self) -> tuple[Value, ...]:
         """Split a comma list into its trimmed, non-empty items, each with its own place; a quoted value is one item."""
         if self.quoted:
             return (self,)
         return tuple(self.part(*one.span()) for one in _ITEM.finditer(self.text))
-
-
-def _moved(place: Location, columns: int) -> Location:
-    return Location(place.file, place.line, place.column + columns)
 
 
 class Section:
@@ -68,7 +66,7 @@ class Section:
     def __init__(self, name: str = "", location: Location = BUILT_IN) -> None:
         self.name, self.location = name, location
         self._entries: dict[str, Value | Section] = {}
-        self._history: dict[str, tuple[Value, ...]] = {}
+        self._history: dict[str, list[Value]] = {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries
@@ -122,12 +120,12 @@ class Section:
         """Put *entry* under *key*; a key that exists keeps its position, and what it was before is remembered."""
         before = self._entries.get(key)
         if isinstance(before, Value):
-            self._history[key] = (*self._history.get(key, ()), before)
+            self._history.setdefault(key, []).append(before)
         self._entries[key] = entry
 
     def history(self, key: str) -> tuple[Value, ...]:
         """Return the values that *key* had before its present one, oldest first."""
-        return self._history.get(key, ())
+        return tuple(self._history.get(key, ()))
 
     def merge(self, other: Section) -> list[tuple[str, Value | Section]]:
         """Merge *other* into this section, recursively; *other* wins (desdm.md §1.2).

@@ -100,6 +100,61 @@ def test_a_missing_include_is_told_with_its_place(campaign: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("line", ["<<include inc.wcl>>", "<< Include  inc.wcl  >>", "<<INCLUDE\tinc.wcl>>>"])
+def test_an_include_may_be_written(campaign: Path, line: str) -> None:
+    write(campaign / "inc.wcl", "a = 1\n")
+    write(campaign / "main.wcl", f"{line}\n")
+    assert load("main.wcl").root.plain() == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    "line", ["<<include >>", "<<include>>", "<<include inc.wcl>", "<<includeinc.wcl>>", "<include inc.wcl>>"]
+)
+def test_what_is_no_include_is_a_fault(campaign: Path, line: str) -> None:
+    write(campaign / "main.wcl", f"{line}\n")
+    assert fault_of("main.wcl").splitlines()[0].endswith(f"'{line}' neither opens nor closes a section [F002]")
+
+
+INNERMOST_FIRST = """\
+{fault} [{code}]
+    {line}
+    {caret}
+  included from deep/c.wcl:2:13
+  included from b.wcl:1:11
+  included from a.wcl:3:11"""
+
+
+@pytest.mark.parametrize(
+    ("line", "fault", "code", "caret"),
+    [
+        ("</x>", "deep/d.wcl:2:1: error: </x> closes nothing: no section is open", "F003", "^^^^"),
+        ("<<include ${no}>>", "deep/d.wcl:2:11: error: undefined variable 'no' in the path of an include", "F013",
+         "          ^^^^^"),
+        ("<<include ../a.wcl>>", "deep/d.wcl:2:11: error: include goes in a circle: a.wcl -> b.wcl -> deep/c.wcl"
+         " -> deep/d.wcl -> a.wcl", "F011", "          ^^^^^^^^"),
+        ("<s>", "deep/d.wcl:2:1: error: section <s> is never closed", "F001", "^"),
+    ],
+)  # fmt: skip
+def test_a_fault_says_through_which_files_it_was_reached(
+    campaign: Path, line: str, fault: str, code: str, caret: str
+) -> None:
+    write(campaign / "a.wcl", "x = 1\n\n<<include b.wcl>>\n")
+    write(campaign / "b.wcl", "<<include deep/c.wcl>>\n")
+    write(campaign / "deep/c.wcl", "y = 1\n  <<include d.wcl>>\n")
+    write(campaign / "deep/d.wcl", f"z = 1\n{line}\n")
+    told = fault_of("a.wcl").split("\n  an include knows")[0].split("\n  remove")[0].split("\n  add")[0]
+    assert told == INNERMOST_FIRST.format(fault=fault, code=code, line=line, caret=caret)
+
+
+def test_so_does_a_warning(campaign: Path) -> None:
+    write(campaign / "a.wcl", "<<include b.wcl>>\n")
+    write(campaign / "b.wcl", "\n <<include c.wcl>>\n")
+    write(campaign / "c.wcl", "lonely\n")
+    (warning,) = load("a.wcl").warnings
+    assert [str(place) for place in warning.included_from] == ["b.wcl:2:12", "a.wcl:1:11"]
+    assert str(warning).endswith("  included from b.wcl:2:12\n  included from a.wcl:1:11")
+
+
 def test_includes_in_a_circle_are_told(campaign: Path) -> None:
     write(campaign / "a.wcl", "<<include sub/b.wcl>>\n")
     write(campaign / "sub/b.wcl", "<<include ../a.wcl>>\n")
@@ -130,12 +185,25 @@ def test_an_undefined_variable_in_the_path_is_told_with_its_place(campaign: Path
     )
 
 
-@pytest.mark.parametrize("path", ["${a", "${a:x}", "~nobody-at-all/x", "a\0b", "sub", "latin1.wcl"])
-def test_whatever_is_wrong_with_a_path_is_a_fault(campaign: Path, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("${a", "F102"),
+        ("${a:x}", "F105"),
+        ("~nobody-at-all/x", "F010"),
+        ("a\0b", "F010"),
+        ("sub", "F010"),
+        ("latin1.wcl", "F010"),
+        ("/dev/zero", "F010"),
+        ("> a", "F010"),
+    ],
+)
+def test_whatever_is_wrong_with_a_path_is_a_fault(campaign: Path, path: str, code: str) -> None:
     (campaign / "sub").mkdir()
     (campaign / "latin1.wcl").write_bytes(b"a = \xe9\n")
     write(campaign / "main.wcl", f"a = 1\n<<include {path}>>\n")
-    assert fault_of("main.wcl").startswith("main.wcl:2:11: error: ")
+    first = fault_of("main.wcl").splitlines()[0]
+    assert first.startswith("main.wcl:2:") and first.endswith(f" [{code}]")
 
 
 def test_faults_of_an_included_file_point_into_it(campaign: Path) -> None:

@@ -126,6 +126,30 @@ def test_quotes_that_do_nothing_are_warned_of(written: str) -> None:
     assert [(code, severity) for code, severity, _ in told(f"a = {written}")] == [("F021", "warning")]
 
 
+def test_quotes_round_variables_are_a_note_because_they_may_be_meant() -> None:
+    (note,) = loads("a = '${list}'").warnings
+    assert (note.code, note.severity, note.remedy) == ("F021", "note", "write \"'${list}'\" if the quotes are data")
+
+
+def test_an_include_in_quotes_is_data() -> None:
+    assert plain("a = '<<include x>>'") == {"a": "<<include x>>"}
+    assert told("a = '<<include x>>'") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\\#b = 'x y'", {"a#b": "x y"}),
+        ("a\\#b = x", {"a#b": "x"}),
+        ("a=b#c='x y'", {"a": "b"}),
+        ("a#b 'x y'", {}),
+        ("a b#='x y'", {"a": "b"}),
+    ],
+)
+def test_a_comment_may_begin_before_the_quotes(text: str, expected: dict[str, str]) -> None:
+    assert plain(text) == expected
+
+
 def test_quotes_on_a_command_line_are_nothing_to_warn_of() -> None:
     assert told("<cmdline>\nid = 'r'\n</cmdline>") == []
 
