@@ -39,7 +39,7 @@ def examine_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Ex
     document = site.load(path)
     set_values(document, settings)
     found = examine(document)
-    more = [*foreseen(found.campaign, found.sound), *_not_installed(found.campaign)]
+    more = [*foreseen(found), *_not_installed(found.campaign)]
     return replace(found, faults=tuple(in_order([*found.faults, *more])))
 
 

@@ -36,12 +36,13 @@ class Examined:
     """What was understood of a campaign, and what was found wrong with it.
 
     With errors among the ``faults`` the campaign lacks what they are about; ``sound`` are the modules that can be
-    planned as far as one can tell without rows.
+    planned as far as one can tell without rows, ``columns`` what is known of the rows.
     """
 
     campaign: Campaign
     faults: tuple[Fault, ...]
     sound: frozenset[str]
+    columns: Columns
 
 
 def read(document: Document) -> Campaign:
@@ -84,7 +85,8 @@ def examine(document: Document) -> Examined:
     if blocks.complete:
         check_shadowed(campaign, watch, vocabulary.used.named, faults)
     found = in_order([*document.warnings, *faults.ordered(), *faults.ordered("warning")])
-    return Examined(campaign, tuple(found), frozenset(one.name for one in campaign.modules if one.name not in unsound))
+    sound = frozenset(module.name for module in campaign.modules if module.name not in unsound)
+    return Examined(campaign, tuple(found), sound, columns)
 
 
 def _identity(root: Section, keys: Keys) -> dict[str, Scalar]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from facade.campaign import Campaign
-from facade.campaign.columns import Columns, loop_object, sourced
+from facade.campaign import Examined
+from facade.campaign.columns import loop_object, sourced
 from facade.errors import Fault
 from facade.plan.bench import Workbench
 from facade.plan.datasets import Inputs
@@ -13,12 +11,13 @@ from facade.plan.quanta import ModulePlanner
 from facade.plan.templates import Compiler
 
 
-def foreseen(campaign: Campaign, sound: Collection[str]) -> list[Fault]:
-    """Return the faults of the modules *sound* that planning finds before it looks at a row.
+def foreseen(examined: Examined) -> list[Fault]:
+    """Return the faults of sound modules that planning finds before it looks at a row.
 
     Those are loop values of the campaign, and whatever is compiled once for all quanta of a module.
     """
-    columns, bench = Columns(campaign), Workbench(campaign, Inputs())
+    campaign, sound, columns = examined.campaign, examined.sound, examined.columns
+    bench = Workbench(campaign, Inputs())
     for index, block in enumerate(campaign.blocks):
         for module in block.modules:
             if module.name not in sound:

@@ -34,15 +34,14 @@ LOOP = "visit = 1, 2\nccd = 3\nways = a, b\n"
 
 
 def found(whole: str) -> list[tuple[str, str]]:
-    examined = examine(loads(whole, "c.wcl"))
-    return [(fault.code, fault.message) for fault in foreseen(examined.campaign, examined.sound)]
+    return [(fault.code, fault.message) for fault in foreseen(examine(loads(whole, "c.wcl")))]
 
 
 def test_a_sound_campaign_is_planned_as_far_as_it_can_be() -> None:
     assert found(text()) == []
     assert found(text(ONCE, b="once") + LOOP) == []
     demo = examine(load(WCL / "demo/campaign.wcl"))
-    assert len(demo.sound) == 9 and foreseen(demo.campaign, demo.sound) == []
+    assert len(demo.sound) == 9 and foreseen(demo) == []
 
 
 @pytest.mark.parametrize(
