@@ -267,7 +267,10 @@ class _Compiler:
         """Return ``$FUNC{name,a,b}``: its result if all arguments are known, else the call to come."""
         name, *arguments = _arguments(inner)
         called = name.literal
-        if not called or self.scope.functions is None:
+        if not called:
+            why = "names no function" if called is not None else "must name a function: not a loop value"
+            raise BadReference(f"'{written}' {why}", code="F112")
+        if self.scope.functions is None:
             raise BadReference(f"'{written}': no function can be called here", code="F112")
         try:
             function = self.scope.functions(called)

@@ -31,6 +31,7 @@ _INCLUDE = re.compile(r"<<\s*include\s+(\S(?:.*\S)?)\s*>>$", re.IGNORECASE)
 _INCLFUNC = re.compile(r"<<\s*inclfunc\s+([\w.]+)\s*\(([^()]*)\)\s*>>", re.IGNORECASE)
 _CLOSE = re.compile(r"</\s*([^\s<>]+)\s*>$")
 _OPEN = re.compile(r"<([^\s<>/][^\s<>]*)(?:\s+([^\s<>]+))?>$")
+_NAME = re.compile(r"[^\s<>/\0][^\s<>\0]*")
 _EQUALS = re.compile(r"(\S+)\s*=\s*(\S.*)$")
 _EMPTY = re.compile(r"(\S+?)\s*=$")
 _BLANK = re.compile(r"(?!=\s)(\S+)\s+([^\s=].*)$")
@@ -287,7 +288,7 @@ class TextParser:
             return owner.fault(error.code, str(error), line.whole)
         try:
             section = _section(function(arguments), value, self.keep_case > 0)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"the function '{found[1]}' failed: {type(error).__name__}: {error}"
             return owner.fault("F018", message, value)
         self.tell_of_place(found, line, value)
@@ -334,11 +335,18 @@ def _section(result: object, at: Value, keep_case: bool, name: str = "") -> Sect
     section = Section(name, at.location)
     for key, entry in result.items():
         written = str(key) if keep_case or name in KEEP_CASE else str(key).lower()
+        if not _NAME.fullmatch(written):
+            raise ValueError(f"{written!r} cannot be a key")
         if isinstance(entry, Mapping):
             section.set(written, _section(entry, at, keep_case or name in KEEP_CASE, written))
         elif entry is not None:
             text = ", ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
-            section.set(written, Value(text, at.location, at.location, quoted=not text))
+            if "\0" in text or NEWLINE.search(text):
+                raise ValueError(f"{written!r} holds a line break or a NUL")
+            # what could not be written without quotes stands in quotes
+            section.set(
+                written, Value(text, at.location, at.location, quoted=text != text.strip() or not text or "<<" in text)
+            )
     return section
 
 

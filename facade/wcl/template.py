@@ -90,7 +90,7 @@ class Call:
             return result_text(self.function([argument.format(values) for argument in self.arguments]))
         except (MissingVariable, BadReference):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"$FUNC{{{self.name}}} failed: {type(error).__name__}: {error}"
             raise BadReference(message, code="F113") from error
 
