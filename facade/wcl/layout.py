@@ -78,7 +78,8 @@ class _Reading(TextParser):
 
     def note(self, line: Line, kind: str, *words: str | bool, value: Value | None = None) -> None:
         """Note what *line* says; ``<module x>`` is one section to the eye."""
-        depth = sum(not opened.sublabel for opened in self.stack[1:])
+        # a text with faults is refused: its sections, which may be many, need not be counted
+        depth = 0 if self.owner.faults else sum(not opened.sublabel for opened in self.stack[1:])
         self.statements.append(_Statement(line, kind, words, depth, value))
 
     def set(self, line: Line, span: tuple[int, int], value: Value) -> None:
