@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from facade.errors import InputError
 from facade.plan.memory import uncollected
 from facade.wcl.template import Scalar, bind_attempt
 
 FORMAT = 1
+PIECE = 2000
+"""Quanta, files or jobs in a piece of a plan's JSON: no list of all of them is made in between."""
 
+T = TypeVar("T")
 Word = str | tuple[str | tuple[str, ...], ...]
 """A word of a command line: text, or pieces of which a tuple (file, key, …) stands for header values of a file, which
 the job reads just before the program runs."""
@@ -156,16 +161,34 @@ class Plan:
         """Quantum number -> number of its job."""
         return {wrapnum: job.jobnum for job in self.jobs for wrapnum in job.quanta}
 
-    @cached_property
-    def text(self) -> str:
-        """The canonical JSON: sorted keys, no blanks; equal plans give equal text."""
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the canonical JSON in UTF-8, piece by piece: sorted keys, no blanks; equal plans give equal bytes."""
+        for index, (key, value) in enumerate(sorted(_to_plain(self).items())):
+            yield (b"," if index else b"{") + encoded(key) + b":"
+            if callable(value):
+                yield from value()
+            else:
+                yield encoded(value)
+        yield b"}"
+
+    @property
+    def data(self) -> bytes:
+        """The canonical JSON in UTF-8 as a whole."""
         with uncollected():
-            return json.dumps(_to_plain(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            return b"".join(self.pieces())
+
+    @property
+    def text(self) -> str:
+        """The canonical JSON as text."""
+        return self.data.decode()
 
     @cached_property
     def plan_id(self) -> str:
         """SHA-256 of the canonical JSON, in hex."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        found = hashlib.sha256()
+        for piece in self.pieces():
+            found.update(piece)
+        return found.hexdigest()
 
     def bind(self, attnum: int) -> Plan:
         """Return the plan with the attempt number in every name."""
@@ -174,8 +197,23 @@ class Plan:
         return bound
 
 
+def _simple(value: object) -> str:
+    """Return quoted literals, a kind of text of their own (`facade.wcl.template.Quoted`), as text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a plan")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_simple, order="deterministic")
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as canonical JSON; tuples are lists. (Five times as fast as the standard library.)"""
+    return _ENCODER.encode(value)
+
+
 def _to_plain(plan: Plan) -> dict[str, Any]:
-    """Return plain data: tuples are lists of JSON; keys are pairs, for their order is that of the loop."""
+    """Return plain data, or what yields its JSON; keys are pairs, for their order is that of the loop."""
     return {
         "format": FORMAT,
         "identity": dict(plan.identity),
@@ -184,11 +222,23 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "wrappers": dict(plan.wrappers),
         "filetypes": dict(plan.filetypes),
         "environment": dict(plan.environment),
-        "files": plan.files,
-        "quanta": [(q[0], q[1], list(q.keys.items()), *q[3:]) for q in plan.quanta],
-        "jobs": [(j[0], j[1], list(j.keys.items()), *j[3:]) for j in plan.jobs],
+        "files": _listed(plan.files, lambda files: files),
+        "quanta": _listed(plan.quanta, lambda quanta: [(q[0], q[1], list(q.keys.items()), *q[3:]) for q in quanta]),
+        "jobs": _listed(plan.jobs, lambda jobs: [(j[0], j[1], list(j.keys.items()), *j[3:]) for j in jobs]),
         "queries": plan.queries,
     }
+
+
+def _listed(values: Sequence[T], plain: Callable[[Sequence[T]], Sequence[object]]) -> Callable[[], Iterator[bytes]]:
+    """Return what yields the JSON of a long list in pieces."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b"["
+        for start in range(0, len(values), PIECE):
+            yield (b"," if start else b"") + encoded(plain(values[start : start + PIECE]))[1:-1]
+        yield b"]"
+
+    return pieces
 
 
 def from_text(text: str) -> Plan:

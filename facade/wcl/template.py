@@ -284,4 +284,6 @@ def result_text(result: object) -> str:
 
 def bind_attempt(text: str, attnum: int) -> str:
     """Put the attempt number into every reference that planning left open."""
-    return _ATTNUM.sub(lambda found: f"{attnum:0{int(found[1] or 0)}d}", text)
+    while found := _ATTNUM.search(text):  # a plan of megabytes writes it in one or two ways
+        text = text.replace(found[0], f"{attnum:0{int(found[1] or 0)}d}")
+    return text

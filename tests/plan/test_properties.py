@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 
@@ -111,6 +112,15 @@ def test_a_plan_survives_writing_and_reading() -> None:
     assert again.plan_id == found.plan_id
     assert again == found
     assert json.loads(found.text)["format"] == 1
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_the_bytes_of_a_plan_are_plain_canonical_json(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    found = demo_plan()
+    monkeypatch.setattr("facade.plan.model.PIECE", size)
+    canonical = json.dumps(json.loads(found.data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert found.text == canonical
+    assert found.plan_id == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("attnum", [1, 95, 123])
