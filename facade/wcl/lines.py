@@ -76,7 +76,10 @@ class Line:
 
 
 def logical_lines(lines: Sequence[str], name: str) -> Iterator[Line]:
-    """Yield every logical line that is not blank without its comment; *name* is what places call the text."""
+    """Yield every logical line that is not blank without its comment; *name* is what places call the text.
+
+    A line of a comment alone is yielded, with no text, if it hides another line.
+    """
     number = 0
     while number < len(lines):
         first = number
@@ -90,6 +93,8 @@ def logical_lines(lines: Sequence[str], name: str) -> Iterator[Line]:
             line = _cut(text, pieces, first, number - 1)
             if line.text:
                 yield line
+        elif number - 1 > first and (hidden := _hidden(text, pieces, 0)):
+            yield Line("", pieces, text, first, number - 1, hidden=hidden)
 
 
 def _continued(text: str, lines: Sequence[str], name: str, number: int) -> tuple[str, Pieces, int]:
@@ -147,8 +152,10 @@ def _quoted(text: str) -> re.Match[str] | None:
 
 
 def _hidden(text: str, pieces: Pieces, end: int) -> Location | None:
-    """Return the place of the first line that stands, not blank, behind a comment that begins at *end*."""
-    return next((at for offset, at in pieces if offset > end and text[offset:].strip()), None)
+    """Return the place of the first line behind a comment that begins at *end* and is neither blank nor a comment."""
+    ends = [offset for offset, _ in pieces[1:]] + [len(text)]
+    lines = [(text[offset:stop].strip(), at) for (offset, at), stop in zip(pieces, ends, strict=True) if offset > end]
+    return next((at for line, at in lines if line and line[0] != "#"), None)
 
 
 def _split_quote(text: str, pieces: Pieces, code: str) -> Location | None:

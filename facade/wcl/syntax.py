@@ -102,6 +102,8 @@ class TextParser:
         text = line.text
         if line.hidden is not None or line.split_quote is not None or line.escaped is not None:
             self.tell_of_comment(line)
+        if not text:
+            return None
         if line.quoted is not None:
             return self.quoted(line)
         if text[0] == "<" or "<<" in text:

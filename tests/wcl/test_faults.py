@@ -190,3 +190,20 @@ def test_a_file_that_is_not_utf_8_is_an_input_error_with_a_place(
     with pytest.raises(InputError) as caught:
         load(path)
     assert str(caught.value) == f"{path}:{place}: not UTF-8 text (byte {byte})\n  save the file as UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("# c \\\na = 1\n", [2]),
+        ("# c \\\n# d \\\na = 1\n", [3]),
+        ("x = 1 # c \\\na = 1\n", [2]),
+        # what is a comment anyway, or blank, is not missed
+        ("# a = 1, \\\n#     2\n", []),
+        ("# c \\\n\na = 1\n", []),
+    ],
+)
+def test_a_line_that_a_comment_swallows_is_told(text: str, hidden: list[int]) -> None:
+    warnings = loads(text).warnings
+    assert [fault.code for fault in warnings] == ["F019"] * len(hidden)
+    assert [fault.location.line for fault in warnings if fault.location] == hidden
