@@ -13,6 +13,7 @@ import click
 
 from facade.cli.context import talk
 from facade.errors import FAILED, CampaignError, FacadeError, InputError
+from facade.wcl import decoded
 from facade.wcl.layout import layout
 
 STREAM = Path("-")
@@ -51,10 +52,7 @@ def fmt(files: tuple[Path, ...], only_check: bool, as_diff: bool) -> int:
 def _text(path: Path, name: str) -> str:
     """Return the text to lay out, line ends as they are."""
     try:
-        data = sys.stdin.buffer.read() if path == STREAM else path.read_bytes()
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: not UTF-8 text (byte {error.start})", remedy="save the file as UTF-8") from None
+        return decoded(sys.stdin.buffer.read() if path == STREAM else path.read_bytes(), name)
     except OSError as error:
         raise InputError(f"{name}: {error.strerror or error}", remedy="give the path of a WCL file") from None
 

@@ -29,6 +29,7 @@ __all__ = [
     "Template",
     "Value",
     "bind_attempt",
+    "decoded",
     "did_you_mean",
     "dumps",
     "listed",
@@ -81,7 +82,7 @@ def load(
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", remedy="give the path of a WCL file") from None
-    return parse(_decoded(text, path), str(path), FileReader(include_path, environ), functions, base)
+    return parse(decoded(text, str(path)), str(path), FileReader(include_path, environ), functions, base)
 
 
 def loads(text: str, name: str = "<text>") -> Document:
@@ -89,12 +90,13 @@ def loads(text: str, name: str = "<text>") -> Document:
     return parse(text, name)
 
 
-def _decoded(text: bytes, path: Path) -> str:
+def decoded(text: bytes, name: str) -> str:
+    """Return the text of a WCL file; raises InputError, with the place of the first byte that is no UTF-8."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError as error:
         before = NEWLINE.split(text[: error.start].decode("utf-8").removeprefix("\ufeff"))
-        place = Location(str(path), len(before), len(before[-1]) + 1)
+        place = Location(name, len(before), len(before[-1]) + 1)
         message = f"not UTF-8 text (byte {text[error.start]:#04x})"
         raise InputError(message, location=place, remedy="save the file as UTF-8") from None
 
