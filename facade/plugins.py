@@ -67,11 +67,20 @@ class Wrapper(Protocol):
 class Rows(Protocol):
     """Read access to the registry for query codes: named, bound, never assembled SQL."""
 
-    def files(self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = ()) -> list[dict[str, Scalar]]:
-        """Return files of *filetype* whose metadata match *where*, ordered by file name.
+    def files(
+        self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = (), *, join: str = ""
+    ) -> list[dict[str, Scalar]]:
+        """Return files of *filetype* that lie in an archive and whose metadata match *where*, ordered by file name.
 
-        A value may be a scalar, a sequence (any of them), or a text with the operators of the generic query.
-        Each row holds filename, compression, filetype, filesize, checksum, path and every metadata column.
+        A value may be a scalar, a sequence (any of them), None, or a text with the operators of the generic query
+        (docs/inputs.md). A name is a column of the filetype's metadata, filename, compression, filesize, checksum,
+        reqnum, unitname, attnum, pfw_attempt_id or archive_name; ``table.column`` names a column of a table that *join*
+        (``image.visit = overlap.visit, …``) joins. Files of attempts whose data are junk are left out. Each row holds
+        filename, compression, filetype, filesize, checksum, path and the metadata *columns* (default: all of them).
+        ``archive_name: None`` gives those files that lie in no archive, with a path of None.
+
+        Raises:
+            InputError: no such column, or a value that its column cannot be compared with.
         """
 
     def table(self, name: str, where: Mapping[str, object]) -> list[dict[str, Scalar]]:

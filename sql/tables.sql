@@ -246,6 +246,9 @@ create table receipt (
 create index receipt_by_job on receipt (job_task_id);
 comment on table receipt is 'journals of job runs; lines up to last_seq are applied, exactly once';
 
+-- Dimension tables hold what is known about data beside files: rows of ingested files (desfile_id), never changed; what
+-- has changed comes as another version.
+
 create table overlap (
   version text not null,
   tract int not null,
@@ -259,3 +262,59 @@ create table overlap (
 );
 create index overlap_by_file on overlap (desfile_id);
 comment on table overlap is 'dimension: which ccds of which visits fall on which patches';
+
+create table skymap (
+  version text not null,
+  tract int not null,
+  patch text not null,
+  patchname text not null,
+  ra1 double precision not null,
+  dec1 double precision not null,
+  ra2 double precision not null,
+  dec2 double precision not null,
+  ra3 double precision not null,
+  dec3 double precision not null,
+  ra4 double precision not null,
+  dec4 double precision not null,
+  desfile_id bigint not null constraint skymap_file references desfile,
+  primary key (version, tract, patch)
+);
+create index skymap_by_file on skymap (desfile_id);
+comment on table skymap is 'dimension: patches of sky maps by their corners, in degrees, joined by great circles';
+
+create table calibration_lookup (
+  version text not null,
+  filetype text not null,
+  filename text not null,
+  validstart date not null,
+  validend date not null,
+  ccd int not null,
+  filter text,
+  desfile_id bigint not null constraint calibration_lookup_file references desfile,
+  primary key (version, filetype, filename, validstart),
+  constraint calibration_lookup_range check (validstart <= validend)
+);
+create index calibration_lookup_by_file on calibration_lookup (desfile_id);
+comment on table calibration_lookup is
+  'dimension: which calibration file serves which ccd and filter (null: any) from validstart to validend, both included';
+
+create table visit_tag (
+  version text not null,
+  tag text not null,
+  visit int not null,
+  desfile_id bigint not null constraint visit_tag_file references desfile,
+  primary key (version, tag, visit)
+);
+create index visit_tag_by_file on visit_tag (desfile_id);
+comment on table visit_tag is 'dimension: names for groups of visits';
+
+create table blacklist (
+  version text not null,
+  visit int not null,
+  ccd int not null default -1,
+  code text not null,
+  desfile_id bigint not null constraint blacklist_file references desfile,
+  primary key (version, visit, ccd, code)
+);
+create index blacklist_by_file on blacklist (desfile_id);
+comment on table blacklist is 'dimension: exposures that are not to be used, and why (code); ccd -1: the whole visit';

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +10,6 @@ from facade.plugins import Row
 from facade.registry.connection import Cursor, Session, copy
 from facade.registry.runs import encode
 from facade.registry.values import DIMENSIONS, FileKey, FileType, Ingested, NewFile
-
-LARGEST_CALL = 10_000  # rows of a dimension table
 
 FILES = """
 select d.id, d.filename, d.compression, d.filetype, d.filesize, d.checksum, d.pfw_attempt_id, d.wgb_task_id,
@@ -134,26 +131,33 @@ def _put_contents(cursor: Cursor, key: FileKey, table: str, rows: Sequence[Row])
     found = cursor.fetchone()
     if found is None:
         raise InputError(f"the contents of {''.join(key)} came without the file itself")
-    defaults, own = {"version": ""}, {"desfile_id": found["id"]}
-    for start in range(0, len(rows), LARGEST_CALL):
-        chunk = rows[start : start + LARGEST_CALL]
-        entries = json.dumps([defaults | {"patchname": row.get("patch")} | dict(row) | own for row in chunk])
-        cursor.execute(
-            "insert into overlap select r.* from jsonb_populate_recordset(null::overlap, %(rows)s) r"
-            " order by version, tract, patch, visit, ccd on conflict do nothing",
-            {"rows": entries},
+    cursor.execute("drop table if exists pg_temp.contents")
+    cursor.execute(f"create temporary table contents (like {table} including defaults) on commit drop")
+    cursor.execute("select attname as name from pg_attribute where attrelid = 'contents'::regclass and attnum > 0")
+    columns = [row["name"] for row in cursor.fetchall()]
+    given = [one for one in columns if one in ("version", "desfile_id") or any(one in row for row in rows)]
+    given += ["patchname"] if "patch" in given and "patchname" not in given else []
+    own = {"version": "", "desfile_id": found["id"]}
+    full = ({**own, **row, "patchname": row.get("patchname", row.get("patch"))} for row in rows)
+    copy(cursor, "contents", given, ([row.get(name, own.get(name)) for name in given] for row in full))
+    names, order = ", ".join(columns), ", ".join(DIMENSIONS[table])
+    cursor.execute(
+        f"insert into {table} ({names}) select {names} from contents order by {order} on conflict do nothing"  # noqa: S608
+    )
+    others = [name for name in columns if name not in (*DIMENSIONS[table], "desfile_id")]
+    here, there = (", ".join(f"{one}.{name}" for name in others) for one in ("r", "o"))
+    if not others:
+        return
+    cursor.execute(
+        f"select {order} from contents r join {table} o using ({order})"  # noqa: S608
+        f" where ({here}) is distinct from ({there}) order by {order} limit 1"
+    )
+    if other := cursor.fetchone():
+        what = " ".join(f"{name} {value}" for name, value in other.items())
+        raise RefusedError(
+            f"{''.join(key)} says something else than {table} has for {what}",
+            remedy="other contents need another version: --set version=…",
         )
-        cursor.execute(
-            "select version, tract, patch, visit, ccd from jsonb_populate_recordset(null::overlap, %(rows)s) r"
-            " join overlap o using (version, tract, patch, visit, ccd)"
-            " where (o.patchname, o.filter) is distinct from (r.patchname, r.filter) limit 1",
-            {"rows": entries},
-        )
-        if other := cursor.fetchone():
-            raise RefusedError(
-                f"{''.join(key)} says something else than {table} has for {dict(other)}",
-                remedy="other contents need another version",
-            )
 
 
 def lookup(session: Session, names: Iterable[FileKey]) -> dict[FileKey, dict[str, Any]]:

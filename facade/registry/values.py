@@ -15,8 +15,14 @@ Line = Mapping[str, Any]
 FileKey = tuple[str, str]
 """The identity of a file: (filename, compression)."""
 
-DIMENSIONS = {"overlap": ("version", "tract", "patch", "visit", "ccd")}
-"""Dimension tables, with the key that orders each."""
+DIMENSIONS = {
+    "overlap": ("version", "tract", "patch", "visit", "ccd"),
+    "skymap": ("version", "tract", "patch"),
+    "calibration_lookup": ("version", "filetype", "filename", "validstart"),
+    "visit_tag": ("version", "tag", "visit"),
+    "blacklist": ("version", "visit", "ccd", "code"),
+}
+"""Dimension tables, with the key that orders each; none of its columns is ever null."""
 
 
 class Block(TypedDict):
