@@ -31,7 +31,8 @@ the job reads just before the program runs."""
 
 class PlannedFile(NamedTuple):
     """A file that the plan reads or makes. ``producer`` is the wrapnum of the quantum that makes it, 0 for a registered
-    input (then ``size`` in bytes and ``checksum`` are known) and -1 for a list file, which planning itself writes."""
+    input (then ``size`` in bytes and ``checksum`` are known) and -1 for a list file, which planning itself writes.
+    ``staged`` is the name under which jobs see it, where that is not its own (`facade.plan.applied`)."""
 
     filename: str
     compression: str
@@ -43,6 +44,7 @@ class PlannedFile(NamedTuple):
     metadata: Mapping[str, Scalar]
     optional: bool = False
     save: bool = True
+    staged: str = ""
 
     @property
     def name(self) -> str:
@@ -148,8 +150,13 @@ class Plan:
     environment: Mapping[str, str]
 
     def quantum(self, wrapnum: int) -> Quantum:
-        """Return the quantum with this number; they are numbered from 1 in order."""
-        return self.quanta[wrapnum - 1]
+        """Return the quantum with this number."""
+        return self._numbered[wrapnum]
+
+    @cached_property
+    def _numbered(self) -> Mapping[int, Quantum]:
+        """Number -> quantum: numbers count from 1, with gaps where quanta need not run."""
+        return {quantum.wrapnum: quantum for quantum in self.quanta}
 
     @property
     def unit(self) -> tuple[int, str]:
