@@ -227,7 +227,7 @@ class TestExpressions:
     def test_a_comma_is_part_of_a_value_and_quotes_hold_anything(self) -> None:
         plan = demo_plan()
         for expression in (
-            "assemble_coadd and patch=0,1", "assemble_coadd and patch='0,1'", "module=assemble* and patch=*1 and patch=0*"
+            "assemble_coadd and patch=0,1", "assemble_coadd and patch='0,1'", "module=assemb* and patch=*1 and patch=0*"
         ):  # fmt: skip
             test = compiled(expression, Family(plan))
             assert [q.label for q in plan.quanta if test(q)] == [
