@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "F022": "A '#' begins a comment inside quotes that do not hold the whole value.",
     "F023": "The text holds a NUL byte.",
     "F024": "A key is set twice in one section of one file. The later value counts.",
+    "F025": "A file is not UTF-8 text. Save it as UTF-8.",
     # F1: variables and functions
     "F101": "A variable is used that nothing defines: no section in its scope, no loop value, no column of a query.",
     "F102": "A reference opens a brace and does not close it.",
@@ -86,7 +87,8 @@ CODES: dict[str, str] = {
     "F308": "Ancestry names an output that the program does not make, or an input that it does not have. Name"
     " them in was_generated_by and used of the same exec.",
     "F309": "A generic query has a field without a value. Define a variable of that name in the section or around it.",
-    "F310": "A generic query does not say which filetype it looks for. Add filetype to the section.",
+    "F310": "A generic query does not say what it looks for. Add filetype to the section, or query_table"
+    " to ask a dimension table.",
     "F311": "A filetype is not defined. Mend the name, or add it to <filetype_metadata>.",
     "F312": "A file section does not say where its files lie. Add dirpat, or give fullname.",
     "F313": "An output has no name. Add filepat (and the variables it uses), or filename.",
@@ -172,6 +174,11 @@ CODES: dict[str, str] = {
     "F523": "A value does not fit the format that $FMT gives it.",
     "F524": "Several members of a list stand for more than one file each, so its lines are not determined.",
     # F6: queries and plug-ins
-    "F601": "A query code failed, or is not installed.",
+    "F601": "A query code failed, could not read its arguments, or is not installed.",
     "F602": "A module names a wrapper that is not installed.",
+    "F603": "An executable query ended with an error; the message shows the last lines that it wrote to stderr. Try it"
+    " by hand.",
+    "F604": "What a query wrote or returned is not lines of files. Write WCL or JSON as docs/plugins.md shows.",
+    "F605": "A query answers with files that are not registered, or lie in no archive. Ingest them.",
+    "F606": "A query does not supply a column that output_fields promises. Mend the query, or output_fields.",
 }

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shlex
-import subprocess
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from facade import __version__, plugins
+from facade.answers import OUTPUT_FILE, Lines, QueryError, ask, version
 from facade.campaign import Campaign, Dataset, Module, QuerySpec
-from facade.errors import CampaignError, FacadeError, Fault, InputError
+from facade.errors import CampaignError, FacadeError, Fault, InputError, MissingInputError
 from facade.files import split_compression
 from facade.plan import Inputs, MissingFiles, Plan, PlannedQuery, plan
 from facade.plugins import Row, Rows
-from facade.wcl import BadReference, Document, MissingVariable, loads
-from facade.wcl.tree import Section
+from facade.wcl import BadReference, Document, MissingVariable, Scope, Value, loads
 
-Lines = list[Mapping[str, Row]]
+SHOWN = 10  # names of files in one message
+_ODD = re.compile(r"^.|[^A-Za-z0-9_.-]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A query as it was run: program, its version, its arguments as text."""
+    """A query as it is asked: program, its version, its arguments as text, and what an executable writes."""
 
     program: str
     version: str
     arguments: str
+    output_type: str = ""
 
 
 class Source(Protocol):
@@ -49,7 +47,7 @@ class QueryRunner:
 
     def __init__(self, campaign: Campaign, source: Source) -> None:
         self.campaign, self.source = campaign, source
-        self._answers: dict[Asked, Lines] = {}
+        self._answers: dict[Asked, Lines | FacadeError] = {}
         self.queries: list[PlannedQuery] = []
         self.datasets: dict[str, Lines] = {}
 
@@ -58,118 +56,130 @@ class QueryRunner:
 
         Raises:
             CampaignError: with every query that could not be run.
+            MissingInputError: with every query whose files are not in the archive.
         """
         faults: list[Fault] = []
+        missing: list[Fault] = []
         for module in self.campaign.modules:
-            for kind, specs in (("file", module.files), ("list", module.lists)):
-                for name, spec in specs.items():
-                    if spec.query is not None:
-                        try:
-                            self._dataset(module, kind, name, spec, spec.query)
-                        except (InputError, MissingVariable, BadReference) as error:
-                            faults.append(self._fault(error, spec.query))
+            for kind, spec, query in _queries(module):
+                try:
+                    self._dataset(module, kind, spec, query)
+                except (InputError, MissingVariable, BadReference) as error:
+                    faults.append(self._fault(error, query))
+                except MissingInputError as error:
+                    missing.append(self._fault(error, query))
         if faults:
             raise CampaignError(dict.fromkeys(faults))
+        if missing:
+            raise MissingInputError("\n".join(dict.fromkeys(map(str, missing))))
 
     def _fault(self, error: Exception, query: QuerySpec) -> Fault:
+        fault = self.campaign.document.fault
         if isinstance(error, MissingVariable):
-            return self.campaign.document.fault(str(error), query.at, code=error.code)
+            return fault(str(error), query.at, code=error.code)
+        code = "F605" if isinstance(error, MissingInputError) else (getattr(error, "code", "") or "F601")
         message, remedy = (error.message, error.remedy) if isinstance(error, FacadeError) else (str(error), "")
-        return self.campaign.document.fault(message, query.at, code="F601", remedy=remedy)
+        return fault(message, query.at, code=code, remedy=remedy)
 
-    def _dataset(self, module: Module, kind: str, name: str, spec: Dataset, query: QuerySpec) -> None:
-        arguments = self._arguments(module, spec.section, query)
-        asked = Asked(query.program, _version(query.program), shlex.join(arguments))
+    def _dataset(self, module: Module, kind: str, spec: Dataset, query: QuerySpec) -> None:
+        scope = self.campaign.scope(module, spec.section)
+        program = (
+            scope.resolve(query.at) if isinstance(query.at, Value) and query.program != "generic" else query.program
+        )
+        words = _words(scope, query) if program == "generic" and query.fields else _arguments(scope, query)
+        asked = Asked(program, version(program), shlex.join(words), query.output_type)
         if asked not in self._answers:
-            self._answers[asked] = ask(query.program, arguments, self.source.rows, query.output_type)
-        lines: Lines = [{nick or name: row for nick, row in line.items()} for line in self._answers[asked]]
-        self.datasets[f"{module.name}.{kind}.{name}"] = lines
+            try:
+                self._answers[asked] = self._located(ask(program, words, self.source.rows, query.output_type), program)
+            except FacadeError as error:
+                self._answers[asked] = error
+        answer = self._answers[asked]
+        if isinstance(answer, FacadeError):
+            raise answer
+        lines: Lines = [{nick or spec.name: row for nick, row in line.items()} for line in answer]
+        _check_output(lines, query, program)
+        self.datasets[f"{module.name}.{kind}.{spec.name}"] = lines
         self.queries.append(
-            PlannedQuery(module.name, f"{kind}.{name}", asked.program, asked.version, asked.arguments, len(lines))
+            PlannedQuery(module.name, f"{kind}.{spec.name}", program, asked.version, asked.arguments, len(lines))
         )
 
-    def _arguments(self, module: Module, section: Section, query: QuerySpec) -> list[str]:
-        scope = self.campaign.scope(module, section)
-        if query.program != "generic":
-            # the program's own output file is named when it runs
-            scope.late = frozenset({"qoutfile", "outputfile", "outputxml"})
-            words = scope.compile(query.arguments).words()
-            return [word.format({name: f"{{{name}}}" for name in scope.late}) for word in words]
-        filetype = scope.resolve(section.text("filetype"))
-        fields = [f"{name}={scope.resolve(text)}" for name, text in query.fields if name != "filetype"]
-        output = ["--output", ",".join(query.output)] if query.output else []
-        return ["--filetype", filetype, *output, *fields]
+    def _located(self, lines: Lines, program: str) -> Lines:
+        """Return *lines* with what the registry knows of files of which a query tells the name alone."""
+        names = {key for line in lines for row in line.values() if (key := _unknown(row)) is not None}
+        if not names:
+            return lines
+        found = self.source.lookup(sorted(names))
+        if lost := sorted("".join(key) for key in names if key not in found or found[key].get("path") is None):
+            shown = ", ".join(lost[:SHOWN]) + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
+            message = f"query '{program}' answers with files that are not registered, or lie in no archive: {shown}"
+            raise MissingInputError(message, remedy="register them: facade ingest")
+        keys = ("filename", "compression", "filetype", "filesize", "checksum", "path")
+        known = {key: {name: row.get(name) for name in keys} for key, row in found.items()}
+        return [
+            {nick: row if (key := _unknown(row)) is None else {**row, **known[key]} for nick, row in line.items()}
+            for line in lines
+        ]
 
 
-def ask(program: str, arguments: Sequence[str], rows: Rows, output_type: str = "wcl") -> Lines:
-    """Run one query code or executable and return its lines; a plain row becomes a line with nickname "".
-
-    Raises:
-        InputError: it is not there, or it failed.
-    """
-    if program in plugins.names("query"):
-        found: Iterable[Any] = plugins.query(program).query(arguments, rows)
-        return [line if _is_line(line) else {"": line} for line in found]
-    return _executable(program, arguments, output_type)
+def _queries(module: Module) -> Iterator[tuple[str, Dataset, QuerySpec]]:
+    """Yield the datasets of *module* that a query finds, lists that list_order names first."""
+    every = [("file", spec) for spec in module.files.values()] + [("list", spec) for spec in module.lists.values()]
+    for kind, spec in every:
+        # a file that depends on another module takes that (F327)
+        if spec.query is not None and not (kind == "file" and spec.depends):
+            yield kind, spec, spec.query
 
 
-def _is_line(line: Mapping[str, Any]) -> bool:
-    return bool(line) and all(isinstance(value, Mapping) for value in line.values())
+def _unknown(row: Row) -> tuple[str, str] | None:
+    """Return the name of a file of which *row* does not say where it lies; None for all others."""
+    if "path" in row or not row.get("filename"):
+        return None
+    name = str(row["filename"])
+    return (name, str(row["compression"])) if row.get("compression") else split_compression(name)
 
 
-def _version(program: str) -> str:
-    return __version__ if program in plugins.names("query") else ""
+def _arguments(scope: Scope, query: QuerySpec) -> list[str]:
+    """Return the words of ``args``; an executable's own output file is named when it runs."""
+    scope.late = frozenset(OUTPUT_FILE)
+    return [
+        word.format({name: f"{{{name}}}" for name in OUTPUT_FILE}) for word in scope.compile(query.arguments).words()
+    ]
 
 
-def _executable(program: str, arguments: Sequence[str], output_type: str) -> Lines:
-    """Run ``program … --qoutfile FILE …`` (the words come from the campaign) and read what it wrote."""
-    with tempfile.TemporaryDirectory(prefix="facade-query-") as folder:
-        out = Path(folder) / f"lines.{output_type}"
-        words = [word for word in arguments]
-        for name in ("qoutfile", "outputfile", "outputxml"):
-            words = [word.replace(f"{{{name}}}", str(out)) for word in words]
-        try:
-            done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
-        except OSError as error:
-            known = ", ".join(plugins.names("query"))
-            raise InputError(
-                f"no query code or executable '{program}': {error.strerror}", remedy=f"query codes: {known}"
-            ) from None
-        if done.returncode:
-            tail = (done.stderr or done.stdout).strip().splitlines()[-5:]
-            raise InputError(
-                f"query '{shlex.join([program, *words])}' ended with {done.returncode}", remedy="\n  ".join(tail)
-            )
-        if not out.is_file():
-            raise InputError(
-                f"query '{program}' wrote no ${{qoutfile}}", remedy="pass it: args = … --qoutfile ${qoutfile}"
-            )
-        return read_lines(out.read_text(encoding="utf-8"), output_type, program)
+def _words(scope: Scope, query: QuerySpec) -> list[str]:
+    """Return the arguments of a generic query that is spelled in ``query_fields`` and its kin."""
+    section = scope.search
+    filetype = scope.resolve(section.value("filetype") or "") if section is not None else ""
+    words = ["--filetype", filetype] if filetype else ["--table", query.table]
+    words += ["--join", scope.resolve(query.join)] if query.join else []
+    words += ["--output", ",".join(query.output)] if query.output else []
+    own = ("filetype", "desfile.filetype", f"{query.table}.filetype") if filetype else ()
+    return words + [f"{name}={_wanted(scope, value)}" for name, value in query.fields if name not in own]
 
 
-def read_lines(text: str, output_type: str, name: str) -> Lines:
-    """Read the output of an executable query: WCL ``list/line/lineN/file/NICK`` or JSON (desdm.md §2.4).
+def _wanted(scope: Scope, value: Value) -> str:
+    """Return a value as the generic query reads it: what is one scalar in the campaign is one there."""
+    scope.resolve(value)  # it must be known by now
+    parts = scope.compile(value).parts
+    if (
+        len(parts) == 1
+        and type(parts[0]) is not str
+        and (quote := next((q for q in "\"'" if q not in str(parts[0])), ""))
+    ):
+        return f"{quote}{parts[0]}{quote}"
+    text = "".join(str(part) if type(part) is str else _ODD.sub(r"\\\g<0>", str(part)) for part in parts)
+    brackets = text.startswith("(") and text.endswith(")") and "(" not in text[1:] and ")" not in text[:-1]
+    return text[1:-1] if brackets else text if parts else '""'
 
-    Raises:
-        InputError: it is neither.
-    """
-    if output_type == "json":
-        try:
-            found = json.loads(text)
-            if isinstance(found, Mapping):
-                found = list(found["list"]["line"].values())
-            return [line.get("file", line) if _is_line(line.get("file", line)) else {"": line} for line in found]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"query '{name}' did not write lines of JSON: {error}") from None
-    lines = loads(text, f"output of {name}").root.path("list.line")
-    if not isinstance(lines, Section):
-        return []
-    result: Lines = []
-    for _, line in lines.sections():
-        nicknames = line.section("file")
-        if nicknames is not None:
-            result.append({nick: {k: v.text for k, v in row.values()} for nick, row in nicknames.sections()})
-    return result
+
+def _check_output(lines: Lines, query: QuerySpec, program: str) -> None:
+    """Check that each line has the columns that output_fields names; the generic query cannot but supply them."""
+    wanted = [name.rpartition(".")[2] for name in query.output] if not query.fields else []
+    for number, line in enumerate(lines if wanted else (), 1):
+        if lacks := [name for name in wanted if not any(name in row for row in line.values())]:
+            has = ", ".join(dict.fromkeys(column for row in line.values() for column in row))
+            message = f"line {number} of query '{program}' has no column '{lacks[0]}', which output_fields names"
+            raise QueryError(message, remedy=f"it has: {has}", code="F606")
 
 
 def planned(campaign: Campaign, source: Source) -> Plan:

@@ -125,6 +125,16 @@ def names(kind: str) -> list[str]:
     return sorted(point.name for point in entry_points(group=GROUPS[kind]))
 
 
+def version(kind: str, name: str) -> str:
+    """Return the version of the package that a plug-in came with, "" if it came with none.
+
+    Raises:
+        InputError: no such plug-in.
+    """
+    found = _find(kind, name).dist
+    return found.version if found is not None else ""
+
+
 def _find(kind: str, name: str) -> EntryPoint:
     for point in entry_points(group=GROUPS[kind]):
         if point.name == name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 from campaigns import text
 
-from facade import plugins
+from facade import __version__, plugins
+from facade.answers import ask, read_lines, version
 from facade.campaign import read
-from facade.errors import InputError, MissingInputError
-from facade.inputs import ask, planned, read_lines, set_values
+from facade.errors import CampaignError, InputError, MissingInputError
+from facade.inputs import planned, set_values
 from facade.plugins import Scalar
 from facade.wcl import loads
 
@@ -158,10 +160,115 @@ def test_an_executable_that_writes_nothing(tmp_path: Path) -> None:
         ask("true", [], FakeRows())
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "{", '{"list": 1}'])
-def test_json_that_is_no_lines(text: str) -> None:
-    with pytest.raises(InputError, match="did not write lines of JSON"):
-        read_lines(text, "json", "q")
+@pytest.mark.parametrize(
+    ("output_type", "text", "message"),
+    [
+        ("json", "[1, 2]", "the output of 'q', line 1: 1 is no row"),
+        ("json", '[{"a": 1}, {}]', r"line 2: \{\} is no row"),
+        ("json", '[{"a": 1},\n {"a": ]', r"the output of 'q': 2:8: Expecting value"),
+        ("json", '{"list": 1}', "neither a list of rows nor"),
+        ("json", '{"list": {"line": {"line7": 3}}}', "line line7: 3 is no row"),
+        ("json", '"text"', "neither a list of rows nor"),
+        ("json", '[{"raw": {"ra": [1, 2]}}]', r"line 1: raw\.ra is \[1, 2\], not one text or number"),
+        ("json", '[{"ra": NaN}]', "NaN is no value of a column; write null"),
+        ("json", "[" * 100_000, "the output of 'q': "),
+        ("wcl", "<list>\n<line>\n<line1>\n<raw>\na = 1\n</raw>\n</line1>\n</line>\n</list>\n",
+         r"the output of 'q', 3:1: <line1> has no <file>"),
+        ("wcl", "<list>\n<line1>\n</line1>\n</list>\n", "<list>, <line> is missing"),
+        ("wcl", "filename = a.fits\n", "<list>, <line> is missing"),
+        ("wcl", "<list>\n<line>\n</list>\n", r"is no WCL: \noutput of q:3:1: error: </list> does not"),
+        ("wcl", "<list>\n<line>\n<line1>\n<file>\n</file>\n</line1>\n</line>\n</list>\n", r"line 3: \{\} is no row"),
+    ],
+)  # fmt: skip
+def test_output_that_is_no_lines_is_told_with_its_place(output_type: str, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_lines(text, output_type, "q")
+
+
+@pytest.mark.parametrize("text", ["", "# none\n", "<list>\n</list>\n", "<list>\n<line>\n</line>\n</list>\n"])
+def test_an_answer_may_be_empty(text: str) -> None:
+    assert read_lines(text, "wcl", "q") == [] == read_lines("[]", "json", "q")
+
+
+def test_lines_of_json_may_be_shaped_as_those_of_wcl() -> None:
+    text = '{"list": {"line": {"line00001": {"file": {"raw": {"filename": "a.fits", "visit": 9, "x": null}}}}}}'
+    assert read_lines(text, "json", "q") == [{"raw": {"filename": "a.fits", "visit": 9, "x": None}}]
+
+
+def program(folder: Path, body: str) -> str:
+    """Return an executable in *folder*; ``sys.argv[1]`` is where it is to write."""
+    path = folder / "find_raws"
+    path.write_text(f"#!{sys.executable}\nimport json, os, sys\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_executable_runs_in_a_folder_of_its_own_and_only_its_file_counts(tmp_path: Path) -> None:
+    body = (
+        'print("[1, 2]"); print("careful", file=sys.stderr); open("scratch", "w").write("x")\n'
+        'rows = [{"cwd": os.getcwd(), "stdin": sys.stdin.read(), "there": os.listdir()}]\n'
+        "json.dump([{k: str(v) for k, v in row.items()} for row in rows], open(sys.argv[1], 'w'))"
+    )
+    (line,) = ask(program(tmp_path, body), ["{outputfile}"], FakeRows(), "json")
+    assert line[""]["stdin"] == "" and line[""]["there"] == "['scratch']"
+    assert line[""]["cwd"] != os.getcwd() and not Path(str(line[""]["cwd"])).exists()
+
+
+def test_relative_programs_are_those_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, "open(sys.argv[1], 'w').write('[{\"a\": 1}]')")
+    monkeypatch.chdir(tmp_path)
+    assert ask("./find_raws", ["{qoutfile}"], FakeRows(), "json") == [{"": {"a": 1}}]
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "remedy"),
+    [
+        ("print('a', file=sys.stderr); sys.exit(7)", "ended with 7", "a"),
+        ("print('only here'); sys.exit(1)", "ended with 1", "only here"),
+        ("sys.exit(1)", "ended with 1", "it said nothing"),
+        ("os.kill(os.getpid(), 9)", "was killed by signal 9", "it said nothing"),
+        ("sys.stderr.buffer.write(b'\\xff\\x1b[31mred'); sys.exit(1)", "ended with 1", "\ufffd?[31mred"),
+        ("print('\\n'.join('abcdefgh'), file=sys.stderr); sys.exit(1)", "ended with 1", "d\n  e\n  f\n  g\n  h"),
+        ("open(sys.argv[1], 'wb').write(b'ab\\xff')", "is not text: byte 3", ""),
+    ],
+)  # fmt: skip
+def test_an_executable_that_fails_says_why(tmp_path: Path, body: str, message: str, remedy: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        ask(program(tmp_path, body), ["{qoutfile}"], FakeRows())
+    assert caught.value.remedy == remedy
+
+
+class Wrong:
+    """Query codes that do what none should."""
+
+    answers: Any = None
+
+    def query(self, arguments: Sequence[str], rows: Any) -> Any:
+        if isinstance(self.answers, Exception):
+            raise self.answers
+        return self.answers
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (KeyError("visit"), "query code 'wrong' failed: KeyError: 'visit'\n  at .*test_inputs.py:[0-9]+, in query"),
+        (None, "query code 'wrong' failed: TypeError"),
+        ([3], "query code 'wrong', line 1: 3 is no row"),
+        ([{"a": 1}, {"a": object()}], "line 2: a is <object"),
+        ([{"raw": {"a": (1, 2)}}], r"raw\.a is \(1, 2\), not one text or number"),
+        ([{1: "a"}], "1 is 'a', not one text"),
+    ],
+)  # fmt: skip
+def test_a_query_code_that_does_not_answer_with_rows(
+    monkeypatch: pytest.MonkeyPatch, answers: Any, message: str
+) -> None:
+    code = Wrong()
+    code.answers = answers
+    monkeypatch.setattr(plugins, "names", lambda kind: ["wrong"])
+    monkeypatch.setattr(plugins, "query", lambda name: code)
+    with pytest.raises(InputError, match=message):
+        ask("wrong", [], FakeRows())
 
 
 def test_settings_win_and_reach_into_sections() -> None:
@@ -228,3 +335,103 @@ def test_files_that_a_campaign_spells_out_are_looked_up_once() -> None:
 def test_files_that_are_not_registered_are_missing() -> None:
     with pytest.raises(MissingInputError, match=r"'seed\.txt' is neither made earlier nor registered"):
         planned(read(loads("which = seed\n" + text(NAMED, b="once"))), FakeSource())
+
+
+# -- the queries of a campaign -----------------------------------------------------------------------------------------
+
+FOUND = """
+<module reduce>
+    wrappername = generic
+    wrapperloop = visit
+    loopobj = file.raw
+    <file>
+        <raw>
+            exec = ${finder}
+            args = ${qoutfile} ${what}
+            qouttype = json
+            output_fields = visit
+            divide_by = visit
+            dirpat = d
+        </raw>
+        <again>
+            exec = ${finder}
+            args = ${qoutfile} ${what}
+            qouttype = json
+            match = visit
+            dirpat = d
+        </again>
+        <out>
+            filetype = img
+            filepat = visit
+            flabel = out
+            dirpat = d
+        </out>
+    </file>
+    <exec_1>
+        execname = cp
+        used = file.raw, file.again
+        was_generated_by = file.out
+        ancestry = file.raw:file.out
+        <cmdline>
+            _01 = ${file.raw.fullname}
+        </cmdline>
+    </exec_1>
+</module>
+"""
+
+
+def found(tmp_path: Path, body: str, *names: str, what: str = "x") -> tuple[Any, FakeSource]:
+    """Return the plan of a campaign whose raws an executable finds, and the registry that it was made with."""
+    finder, source = program(tmp_path, body), FakeSource(*names)
+    campaign = read(loads(f"finder = {finder}\nwhat = {what}\n" + text(FOUND, b="reduce"), "c.wcl"))
+    return planned(campaign, source), source
+
+
+COUNTED = "open(os.path.dirname(__file__) + '/calls', 'a').write('x')\n"
+ROWS = "rows = [{'filename': f'r{v}.fits', 'visit': v} for v in (9, 10)]\n"
+DUMP = "json.dump(rows, open(sys.argv[1], 'w'))"
+
+
+def test_one_query_is_asked_once_and_recorded_with_each_dataset(tmp_path: Path) -> None:
+    plan, source = found(tmp_path, COUNTED + ROWS + DUMP, "r9.fits", "r10.fits", what='"8,6" b')
+    assert (tmp_path / "calls").read_text() == "x"
+    told = [(q.module, q.dataset, q.program, q.arguments, q.rows) for q in plan.queries]
+    finder = str(tmp_path / "find_raws")
+    arguments = "'{qoutfile}' 8,6 b"
+    assert told == [("reduce", f"file.{name}", finder, arguments, 2) for name in ("raw", "again")]
+    assert {q.version for q in plan.queries} == {version(finder)} and version(finder).startswith("sha256:")
+    # an executable tells names; what jobs need to fetch the files comes from the registry
+    assert source.asked == [[("r10.fits", ""), ("r9.fits", "")]]
+    assert [(one.filename, one.archive_path) for one in plan.files if one.producer == 0] == [
+        ("r9.fits", "raw"), ("r10.fits", "raw"),
+    ]  # fmt: skip
+
+
+def test_a_program_that_changes_is_another_version(tmp_path: Path) -> None:
+    one = version(program(tmp_path, "pass"))
+    (tmp_path / "more").mkdir()
+    assert one != version(program(tmp_path / "more", "pass  # changed")) and version("no such thing") == ""
+    assert version("overlap") == plugins.version("query", "overlap") == __version__
+
+
+def test_a_query_that_fails_is_told_at_exec_and_asked_once(tmp_path: Path) -> None:
+    with pytest.raises(CampaignError) as caught:
+        found(tmp_path, COUNTED + "print('no catalogue', file=sys.stderr); sys.exit(4)")
+    assert (tmp_path / "calls").read_text() == "x"
+    first, second = caught.value.faults
+    assert first.excerpt.strip() == "exec = ${finder}" and first.code == second.code == "F603"
+    assert "ended with 4" in first.message and first.remedy == "no catalogue"
+
+
+def test_files_that_nobody_registered_are_missing_inputs(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"not registered, or lie in no archive: r10\.fits \[F605\]") as caught:
+        found(tmp_path, ROWS + DUMP, "r9.fits")
+    assert "exec = ${finder}" in str(caught.value)
+
+
+def test_a_column_that_was_promised_must_come(tmp_path: Path) -> None:
+    with pytest.raises(
+        CampaignError, match=r"line 2 of query .* has no column 'visit', which output_fields names"
+    ) as caught:
+        found(tmp_path, ROWS + "del rows[1]['visit']\n" + DUMP, "r9.fits", "r10.fits")
+    assert [one.code for one in caught.value.faults] == ["F606"] and "it has: filename" in caught.value.faults[0].remedy

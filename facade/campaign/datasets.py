@@ -158,25 +158,27 @@ class DatasetReader:
             fields=self.wanted(section, fields),
             output=output,
             table=self.table(section, fields),
+            join=section.text("join"),
         )
 
-    def wanted(self, section: Section, fields: Value) -> tuple[tuple[str, str], ...]:
-        """Return the fields of a generic query, each with the value that it must have."""
+    def wanted(self, section: Section, fields: Value) -> tuple[tuple[str, Value], ...]:
+        """Return the fields of a generic query, ``[table.]field``, each with the value that it must have."""
         wanted = []
         for item in fields.items():
-            field = item.text.lower().rpartition(".")[2]
+            name = item.text.lower()
+            field = name.rpartition(".")[2]
             value = next((v for s in (section, *self.outer) if (v := s.value(field)) is not None), None)
             if value is None:
                 remedy = f"add '{field} = …' to the section"
                 self.faults.at(item, f"query field '{item.text}' has no value", remedy, code="F309")
             else:
-                wanted.append((field, value.text))
+                wanted.append((name, value))
         return tuple(wanted)
 
     def table(self, section: Section, fields: Value) -> str:
-        """Return the table of a generic query, which is that of the filetype."""
+        """Return the table of a generic query: that of the filetype, or without a filetype a dimension table."""
         filetype, table = self.keys.value(section, "filetype"), self.keys.value(section, "query_table")
-        if section.value("filetype") is None:
+        if section.value("filetype") is None and table is None:
             self.faults.at(fields, "a generic query needs the filetype it looks for", "add 'filetype = …'", code="F310")
         found = self.filetypes.get(filetype.text.lower()) if filetype else None
         if table is not None and found is not None and table.text.lower() != found.metadata_table.lower():

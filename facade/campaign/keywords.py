@@ -97,10 +97,12 @@ _DATASET = (
     ("exec", TEXT, "", "query code, or executable, that finds the files or lines"),
     ("args", TEXT, "", "its arguments; an executable writes to ${qoutfile}"),
     ("qouttype", QUERY_OUTPUT, "wcl", "what an executable writes"),
-    ("query_fields", KEYS, "", "generic query: fields that must match; each has its value in the section, module,"
-     " block or campaign"),
-    ("query_table", NAME, "", "generic query: the metadata table of the filetype; a warning if it is another"),
-    ("output_fields", KEYS, "", "columns that the query supplies"),
+    ("query_fields", KEYS, "", "generic query: fields that must match, [TABLE.]FIELD; each has its value in the"
+     " section, module, block or campaign"),
+    ("query_table", NAME, "", "generic query: the metadata table of the filetype (a warning if it is another);"
+     " without a filetype, a dimension table, whose rows are the lines"),
+    ("join", TEXT, "", "generic query: TABLE.COLUMN = TABLE.COLUMN, …, to ask for columns of other tables"),
+    ("output_fields", KEYS, "", "columns that the query supplies; a query code that does not is at fault"),
     ("depends", LIST, "", "dataset of an earlier module: MODULE.file.NAME or MODULE.list.NAME[.FILE]"),
     ("depends-newname", LIST, "", "the same, but its files get new names from the pattern here"),
     ("loopkey", KEYS, "", "columns by which the lines are divided among the quanta; wins over match and divide_by"),
@@ -113,7 +115,6 @@ _VARIABLES = (
     ("flabel", TEXT, "", "label that patterns use"),
     ("fsuffix", TEXT, "", "suffix that patterns use"),
 )
-_JOIN = ("join", TEXT, "", "SQL that joined further tables to a generic query; write a query code instead")
 _DEBUG = ("wrapper_debug", INT, "1", "debug level of wrappers; a wrapper's own log is always kept")
 _THREADS = ("max_fwthreads", COUNT, "1", "how many quanta of a module one job may run at once; facade runs one after"
  " the other, and as many jobs as divide_jobs_by makes")
@@ -324,7 +325,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("job_outtype", TEXT, "", "part of a directory in the job that patterns use"),
     ),
     *_rows("file", "DESDM", PLANNED,
-        _JOIN,
         ("compress_files", BOOL, "False", "compress it before it is archived; facade archives it as the program wrote"
          " it"),
         ("hdrupd_<NAME>", SECTION, "", "cards to write into its headers"),
@@ -347,7 +347,6 @@ KEYWORDS: tuple[Keyword, ...] = (
     ),
     *_rows("list", "DESDM", VARIABLE, *_VARIABLES),
     *_rows("list", "DESDM", PLANNED,
-        _JOIN,
         ("allow_missing", BOOL, "False", "the list may lack members"),
         ("div_list_by_col", SECTION, "", "several lists with columns of their own; write several list sections"),
     ),

@@ -51,15 +51,16 @@ class Depends:
 class QuerySpec:
     """A query that finds a dataset. ``program`` is "generic", a query code's name, or an executable.
 
-    For the generic query ``fields`` maps field to wanted value (unresolved text) and ``table`` and ``output`` say where
-    and what; for all others ``arguments`` is the unresolved argument text, and ``output`` names columns that
-    the program supplies, if the campaign says so.
+    For the generic query ``fields`` maps ``[table.]field`` to the wanted value (unresolved), ``join`` is the text that
+    names further tables, and ``table`` and ``output`` say where and what; for all others ``arguments`` is the
+    unresolved argument text, and ``output`` names columns that the program must supply.
     """
 
     program: str
     at: Value | Section
     arguments: str = ""
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, Value], ...] = ()
+    join: str = ""
     output: tuple[str, ...] = ()
     table: str = ""
     output_type: str = "wcl"

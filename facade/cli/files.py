@@ -9,10 +9,10 @@ from rich.progress import Progress
 
 from facade import ingest as ingesting
 from facade import plugins
+from facade.answers import ask
 from facade.cli import output
 from facade.cli.context import interactive, registry, site, talk
 from facade.errors import DONE, InputError
-from facade.inputs import ask
 
 
 @click.command()
