@@ -6,6 +6,7 @@ Exit codes are a contract (docs/architecture.md, "The command line"): 0 done or 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,22 +48,35 @@ class Fault:
         tail = f" [{self.code}]" if self.code else ""
         lines = [f"{head}{self.severity}: {self.message}{tail}"]
         if self.excerpt and self.location:
-            lead = "".join("\t" if c == "\t" else " " for c in self.excerpt[: self.location.column - 1])
-            lines += [f"    {self.excerpt}", f"    {lead}{'^' * max(1, self.width)}"]
+            before, under = self.excerpt[: self.location.column - 1], self.excerpt[self.location.column - 1 :]
+            lead = "".join("\t" if c == "\t" else " " * _columns(c) for c in before)
+            carets = "^" * max(1, sum(_columns(c) for c in under[: self.width]) if under else self.width)
+            lines += [f"    {self.excerpt.translate(_VISIBLE)}", f"    {lead}{carets}"]
         lines += [f"  included from {place}" for place in self.included_from]
         if self.remedy:
             lines.append(f"  {self.remedy}")
         return "\n".join(lines)
 
 
+_VISIBLE = {code: 0x2400 + code for code in range(32) if code != 9}
+"""Control characters as pictures: what a campaign holds must not move the cursor of a terminal."""
+
+
+def _columns(character: str) -> int:
+    """Return how many columns of a terminal a character takes."""
+    if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
 class FacadeError(Exception):
-    """Something failed; the message says where and what, ``remedy`` what to do about it."""
+    """Something failed; the message says where and what, ``remedy`` what to do about it, ``code`` as a fault has it."""
 
     exit_code = FAILED
 
-    def __init__(self, message: str, *, remedy: str = "", location: Location | None = None) -> None:
+    def __init__(self, message: str, *, remedy: str = "", location: Location | None = None, code: str = "") -> None:
         super().__init__(message)
-        self.message, self.remedy, self.location = message, remedy, location
+        self.message, self.remedy, self.location, self.code = message, remedy, location, code
 
     def __str__(self) -> str:
         return str(Fault(message=self.message, location=self.location, remedy=self.remedy)).replace("error: ", "", 1)

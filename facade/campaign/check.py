@@ -85,7 +85,7 @@ class Variables:
                 elif missing.name not in self.reported:
                     self.faults.undefined(value, missing, [*scope.known(), *sorted(self.columns.mentioned)])
         except BadReference as error:
-            self.faults.at(error.at or value, str(error), code=error.code)
+            self.faults.bad(value, error)
             return False
         return sound
 

@@ -73,6 +73,10 @@ class Faults(list[Fault]):
         fault = self.document.fault(str(missing), at, code="F101", remedy=f"define '{missing.name} = …'")
         self._alike.setdefault(("undefined", missing.name), []).append(fault)
 
+    def bad(self, place: Value, error: BadReference) -> None:
+        """Add the fault that a reference in *place*, or in a variable that it uses, cannot be replaced."""
+        self.at(place_of(error, place), str(error), error.remedy, code=error.code)
+
     def read(self, key: str, value: Value, kind: Kind[T]) -> T | None:
         """Return *value* as its type has it, or add the fault that it is none and return None."""
         try:
@@ -110,7 +114,7 @@ class Keys:
         except MissingVariable as missing:
             self.faults.undefined(value, missing, scope.known())
         except BadReference as error:
-            self.faults.at(error.at or value, str(error), code=error.code)
+            self.faults.bad(value, error)
         return None
 
     def word(self, section: Section, key: str, kind: Kind[T], default: T) -> T:
@@ -139,6 +143,21 @@ def reference(value: Value, name: str) -> Value:
     """Return the part of *value* that reads ``${name}``, or all of it."""
     found = re.search(rf"\$(?:opt)?\{{{re.escape(name)}(?::\w*)?\}}", value.text, re.IGNORECASE)
     return value.part(*found.span()) if found else value
+
+
+def place_of(error: MissingVariable | BadReference, value: Value) -> Value:
+    """Return the reference that *error* is about, in *value* or in the variable that holds it."""
+    at = _value(error.at or value)
+    if isinstance(error, MissingVariable):
+        return reference(at, error.name)
+    start = at.text.find(error.written) if error.written else -1
+    return at if start < 0 else at.part(start, start + len(error.written))
+
+
+def fault_of(document: Document, error: MissingVariable | BadReference, value: Value, about: str = "") -> Fault:
+    """Return the fault that *error* is, met in *value*; *about* is put in front of what it says."""
+    remedy = error.remedy if isinstance(error, BadReference) else f"define '{error.name} = …'"
+    return document.fault(f"{about}{error}", place_of(error, value), code=error.code, remedy=remedy)
 
 
 def key_of(key: str, value: Value) -> Value:

@@ -50,7 +50,7 @@ def _checked(path: Path, settings: tuple[str, ...]) -> tuple[list[Fault], str]:
     except CampaignError as error:
         return in_order([*error.faults, *error.warnings]), ""
     except InputError as error:  # not even a text: said like a fault, so that the other campaigns are read too
-        return [Fault(message=error.message, location=error.location, remedy=error.remedy)], ""
+        return [Fault(message=error.message, code=error.code, location=error.location, remedy=error.remedy)], ""
     blocks = ", ".join(f"{block.name} ({len(block.modules)})" for block in examined.campaign.blocks)
     return in_order([*examined.faults, *check_programs(examined.campaign, site())]), blocks
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from facade.campaign import Campaign
+from facade.campaign.faults import fault_of
 from facade.errors import CampaignError, Fault, MissingInputError
 from facade.files import clean_path
 from facade.plan.bench import Missing, Workbench
@@ -139,7 +140,8 @@ def _texts(campaign: Campaign, faults: list[Fault]) -> tuple[str, dict[str, str]
         try:
             texts[key] = scope.resolve(value) if value is not None else ""
         except (MissingVariable, BadReference) as error:
-            faults.append(campaign.document.fault(str(error), error.at or value, code=error.code))
+            assert value is not None
+            faults.append(fault_of(campaign.document, error, value))
     archive_path = clean_path(texts.pop("", ""))
     if archive_path is None:
         message = "'ops_run_dir' leaves the archive: it must be a relative path without '..'"

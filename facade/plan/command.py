@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from facade.campaign import ExecSpec, Module, Ref, joined
+from facade.campaign.faults import fault_of, key_of
 from facade.campaign.module import POSITIONAL
 from facade.errors import Fault
 from facade.plan.bench import ListLine
@@ -91,27 +92,27 @@ def compile_command(module: Module, spec: ExecSpec, scope: Scope, document: Docu
         try:
             return scope.compile(value).words()
         except (MissingVariable, BadReference) as error:
-            faults.append(document.fault(str(error), error.at or value, code=error.code))
+            faults.append(fault_of(document, error, value))
         return ()
 
     # groups of words that belong together: the program, an option with its value, a positional argument
     groups = [words(spec.execname)]
     if any(word.has_header for word in groups[0]):
         faults.append(document.fault("a program's name cannot be a header value", spec.execname, code="F109"))
-    positionals: dict[int, Value] = {}
+    positionals: dict[int, tuple[str, Value]] = {}
     for key, value in spec.cmdline:
         if found := POSITIONAL.match(key):
             number = int(found[1])
             if number in positionals:
-                remedy = "number them _01, _02 …"
-                message = f"two arguments have position {number}"
-                faults.append(document.fault(message, value, code="F520", remedy=remedy))
-            positionals[number] = value
+                message = f"'{key}' has the same position as '{positionals[number][0]}'"
+                remedy = "number them _01, _02 …; 1 is the first"
+                faults.append(document.fault(message, key_of(key, value), code="F520", remedy=remedy))
+            positionals[number] = key, value
         elif value.text == FLAG and not value.quoted:
             groups.append((_literal(spec.hyphen.option(key)),))
         else:
             groups.append((_literal(spec.hyphen.option(key)), *words(value)))
-    for number, value in sorted(positionals.items(), key=lambda pair: pair[0]):
+    for number, (_, value) in sorted(positionals.items(), key=lambda pair: pair[0]):
         # as in the original: inserted there once all options are in place, 1 = right behind the program
         groups.insert(number, words(value))
     last = spec is module.execs[-1]
@@ -156,7 +157,7 @@ def _per_file(module: Module, scope: Scope, document: Document, faults: list[Fau
             columns += _split_columns(part) if type(part) is str else [part]
         return PerFile(ref, Template(tuple(columns)).words())
     except (MissingVariable, BadReference) as error:
-        faults.append(document.fault(f"per_file_cmdline: {error}", error.at or value, code=error.code))
+        faults.append(fault_of(document, error, value, "per_file_cmdline: "))
         return None
 
 

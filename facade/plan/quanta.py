@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from facade.campaign import Depends, FileSpec, ListSpec, Module
-from facade.campaign.faults import item_of
+from facade.campaign.faults import fault_of, item_of
 from facade.files import natural_key
 from facade.plan.assign import Assigner
 from facade.plan.bench import Draft, Workbench
@@ -162,17 +162,18 @@ class ModulePlanner:
         choices: list[tuple[str, ...]] = []
         for index, key in enumerate(self.module.loop):
             value = scope.lookup(key)
-            at = item_of(self.module.section, "wrapperloop", index, len(self.module.loop))
-            place = value if isinstance(value, Value) else at
             try:
                 found = scope.items(value) if isinstance(value, Value) else () if value is None else (plain(value),)
             except (MissingVariable, BadReference) as error:
-                message = f"loop key '{key}' of module '{self.module.name}': {error}"
-                self.bench.fault(error.code, message, error.at or place)
+                assert isinstance(value, Value)
+                about = f"loop key '{key}' of module '{self.module.name}': "
+                self.bench.faults.append(fault_of(self.bench.campaign.document, error, value, about))
                 continue
             choices.append(found)
             if not found:
+                at = item_of(self.module.section, "wrapperloop", index, len(self.module.loop))
                 message = f"loop key '{key}' of module '{self.module.name}' has no values"
+                place = value if isinstance(value, Value) else at
                 self.bench.fault("F514", message, place, f"define '{key} = …' or name a loopobj that has that column")
         return choices
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from facade.campaign import Campaign, Dataset, FileSpec, ListSpec, Module
-from facade.campaign.faults import reference
+from facade.campaign.faults import place_of, reference
 from facade.errors import Fault
 from facade.plan.command import Command, compile_command
 from facade.wcl.scope import Expansion, Scope
@@ -144,7 +144,9 @@ class Compiler:
             place = reference(held, missing.name) if isinstance(held, Value) else held
             self.faults.append(self.document.fault(str(missing), place, code=missing.code, remedy=hint))
         except BadReference as error:
-            self.faults.append(self.document.fault(str(error), error.at or at, code=error.code))
+            held = error.at or at
+            place = place_of(error, held) if isinstance(held, Value) else held
+            self.faults.append(self.document.fault(str(error), place, code=error.code, remedy=error.remedy))
         return None
 
     def pattern(
@@ -159,7 +161,8 @@ class Compiler:
             if inner is None:
                 what = f"{group.replace('_', ' ')} '{value.text}'"
                 message = f"{what} has no '{kind}'" if kind else f"{what} is a section, not a text"
-                self.faults.append(self.document.fault(message, found, code="F521"))
+                remedy = f"add '{kind} = …'" if kind else "give it a value"
+                self.faults.append(self.document.fault(message, found, code="F521", remedy=remedy))
                 return NO_NAME
             found = inner
         return self.expanded(found, spec.section, extra) if found is not None else NO_NAME

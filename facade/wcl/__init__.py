@@ -98,7 +98,7 @@ def decoded(text: bytes, name: str) -> str:
         before = NEWLINE.split(text[: error.start].decode("utf-8").removeprefix("\ufeff"))
         place = Location(name, len(before), len(before[-1]) + 1)
         message = f"not UTF-8 text (byte {text[error.start]:#04x})"
-        raise InputError(message, location=place, remedy="save the file as UTF-8") from None
+        raise InputError(message, location=place, remedy="save the file as UTF-8", code="F025") from None
 
 
 def _plainest(path: Path) -> str:

@@ -184,40 +184,48 @@ class _Compiler:
             parts.append(text[position : found.start()])
             end = _closing(text, found.start(), found.end())
             inner = self.compile(text[found.end() : end], active, nested + 1)
-            marker, written = (found[1] or "").lower(), text[found.start() : end + 1]
-            if marker == "func":
-                parts.append(self.call(inner, written))
-            elif marker == "head":
-                parts.append(_header(inner, written))
-            else:
-                added = self.reference(marker, inner, written, active).parts
-                self.length += sum(len(part) for part in added if isinstance(part, str))
-                if self.length > MAX_LENGTH:
-                    raise BadReference(f"one text comes to more than {MAX_LENGTH:,} characters", code="F104")
-                parts += added
+            written = text[found.start() : end + 1]
+            try:
+                parts += self.part((found[1] or "").lower(), inner, written, active)
+            except BadReference as error:
+                error.written = error.written or written
+                raise
             position = end + 1
         parts.append(text[position:])
         return Template(joined(parts))
 
+    def part(self, marker: str, inner: Template, written: str, active: tuple[str, ...]) -> tuple[Part, ...]:
+        """Return what stands for one reference: a variable, a header value, what a function returns."""
+        if marker == "func":
+            return (self.call(inner, written),)
+        if marker == "head":
+            return (_header(inner, written),)
+        added = self.reference(marker, inner, written, active).parts
+        self.length += sum(len(part) for part in added if isinstance(part, str))
+        if self.length > MAX_LENGTH:
+            raise BadReference(f"one text comes to more than {MAX_LENGTH:,} characters", code="F104")
+        return added
+
     def reference(self, marker: str, written_name: Template, written: str, active: tuple[str, ...]) -> Template:
         """Return what stands for the reference ``${name}`` or ``$opt{name}``."""
         if marker == "fmt":
-            raise BadReference(
-                f"'{written}': $FMT{{…}} is a column of a list; it stands in 'columns' only", code="F109"
-            )
+            message = f"'{written}': $FMT{{…}} is a column of a list; it stands in 'columns' only"
+            raise BadReference(message, code="F109", remedy="write ${NAME:WIDTH} to pad a number with zeros")
         inner = written_name.literal
         if inner is None:
-            raise BadReference(f"'{written}': a name cannot depend on a loop value", code="F108")
+            message = f"'{written}': a name cannot depend on a loop value"
+            raise BadReference(message, code="F108", remedy="use names that the campaign defines, or a column")
         name, colon, width = inner.lower().partition(":")
         if not name.strip():
-            raise BadReference(f"'{written}' names no variable", code="F105")
+            raise BadReference(f"'{written}' names no variable", code="F105", remedy="write ${NAME}")
         if colon and not (width.isascii() and width.isdecimal() and len(width) < 9 and int(width) <= MAX_WIDTH):
             message = f"'{written}': the width after ':' must be a whole number up to {MAX_WIDTH}"
-            raise BadReference(message, code="F105")
+            raise BadReference(message, code="F105", remedy="write ${NAME:WIDTH}, such as ${ccd:3}")
         pad = int(width or 0)
         if name in active:
             chain = [*active[active.index(name) :], name]
-            raise BadReference(f"variables refer to each other in a circle: {' -> '.join(chain)}", code="F103")
+            message = f"variables refer to each other in a circle: {' -> '.join(chain)}"
+            raise BadReference(message, code="F103", remedy="give one of them a value that does not use the others")
         if name in self.scope.late:
             return Template((Slot(name, pad, marker == "opt"),))
         if self.scope.dotted is not None and (found := self.scope.dotted(name)) is not None:
@@ -242,10 +250,10 @@ class _Compiler:
             if self.choices is not None and not value.quoted and is_list(value.text):
                 return self.choice(name, pad, value, active)
             template = self.compile(value.text, (*active, name))
-            return self.pad(_one_scalar(template) if value.quoted else template, pad, name)
         except (MissingVariable, BadReference) as error:
             error.at = error.at or value
             raise
+        return self.pad(_one_scalar(template) if value.quoted else template, pad, name)
 
     def choice(self, name: str, pad: int, value: Value, active: tuple[str, ...]) -> Template:
         """Return a slot for a variable that is a list, and note its items."""
@@ -289,7 +297,8 @@ class _Compiler:
             return Template((padded(template.literal, pad, name),))
         if len(template.parts) == 1 and isinstance(template.parts[0], Slot):
             return Template((replace(template.parts[0], pad=pad),))
-        raise BadReference(f"'{name}' is to be padded but is made of several parts", code="F107")
+        message = f"'{name}' is to be padded but is made of several parts"
+        raise BadReference(message, code="F107", remedy="pad its parts instead: ${PART:WIDTH}")
 
 
 def _one_scalar(template: Template) -> Template:
@@ -337,7 +346,9 @@ def _closing(text: str, marker: int, start: int) -> int:
         depth += -1 if found[0] == "}" else 1
         if not depth:
             return found.start()
-    raise BadReference(f"'{_shortened(text[marker:])}': the brace is not closed", code="F102")
+    written = text[marker:]
+    message = f"'{_shortened(written)}': the brace is not closed"
+    raise BadReference(message, code="F102", written=written, remedy="add '}' behind the name")
 
 
 def _shortened(text: str) -> str:

@@ -16,7 +16,7 @@ from facade.errors import CampaignError, Fault, Location
 from facade.wcl.lines import NEWLINE, Line, logical_lines
 from facade.wcl.scope import Functions, Scope
 from facade.wcl.template import BadReference, MissingVariable
-from facade.wcl.tree import Document, Section, Value
+from facade.wcl.tree import Document, Section, Value, did_you_mean
 
 Reader = Callable[[str, str], tuple[str, str]]
 """(path as written, name of the including text) -> (name, text); raises OSError if it cannot be read."""
@@ -84,6 +84,7 @@ class TextParser:
         self.root = root
         self.stack = [_Open(self.root)]
         self.open_names: Counter[str] = Counter()
+        self.doubtful: Counter[str] = Counter()
         self.keep_case = 0
 
     def run(self) -> Section:
@@ -186,16 +187,21 @@ class TextParser:
         here.set(key, value)
 
     def open(self, name: str, sublabel: str | None, line: Line) -> None:
-        """Open ``<name>`` or ``<name sublabel>``."""
-        self.enter(name if self.keep_case else name.lower(), line, sublabel=False)
+        """Open ``<name>`` or ``<name sublabel>``; ``<name>`` inside ``<name>`` nearly always lacks its slash."""
+        lower = name.lower()
+        inside = len(self.stack) > 1 and self.stack[-1].section.name.lower() == lower
+        if inside or (sublabel is not None and sublabel.lower() == lower):
+            self.owner.fault("F005", f"<{name}> directly inside <{name}>", line.whole, f"was </{name}> meant?")
+        if inside and sublabel is None:
+            self.doubtful[lower] += 2  # if it was meant to nest, two tags will close nothing
+            return self.leave()
+        self.enter(name if self.keep_case else lower, line, sublabel=False)
         if sublabel is not None:
             self.enter(sublabel if self.keep_case else sublabel.lower(), line, sublabel=True)
 
     def enter(self, name: str, line: Line, *, sublabel: bool) -> None:
         """Go into section *name* of the innermost open one; one that exists is taken up again."""
         parent = self.stack[-1].section
-        if parent.name.lower() == name.lower() and len(self.stack) > 1:
-            self.owner.fault("F005", f"<{name}> directly inside <{name}>", line.whole, f"was </{name}> meant?")
         if len(self.stack) == MAX_SECTION_DEPTH + 1:
             self.owner.fault(
                 "F006", f"sections nest more than {MAX_SECTION_DEPTH} deep", line.whole, "close some of them"
@@ -220,6 +226,9 @@ class TextParser:
         if top.sublabel and top.section.name.lower() != wanted and self.stack[-2].section.name.lower() == wanted:
             self.leave()  # </module> closes <module foo> as a whole
             top = self.stack[-1]
+        if not self.open_names[wanted] and self.doubtful[wanted]:
+            self.doubtful[wanted] -= 1
+            return None
         if len(self.stack) == 1:
             return self.owner.fault("F003", f"</{name}> closes nothing: no section is open", line.whole, "remove it")
         if top.section.name.lower() != wanted:
@@ -232,6 +241,9 @@ class TextParser:
                 f"close <{opened.name}> first" if is_open else f"was </{opened.name}> meant?",
             )
             if not is_open:
+                if did_you_mean(wanted, [opened.name.lower()]):
+                    self.doubtful[opened.name.lower()] += 1
+                    self.leave()
                 return
             while self.stack[-1].section.name.lower() != wanted:
                 self.leave()
@@ -250,21 +262,28 @@ class TextParser:
             path = self.scope().resolve(found[1])
         except MissingVariable as missing:
             remedy = "an include knows what was defined above it in the same file, and nothing else"
-            return owner.fault("F013", f"undefined variable '{missing.name}' in the path of an include", value, remedy)
+            message, at = f"undefined variable '{missing.name}' in the path of an include", value
+            if missing.at is None and (start := value.text.lower().find(f"${{{missing.name}")) >= 0:
+                at = value.part(start, value.text.index("}", start) + 1)
+            return owner.fault("F013", message, at, remedy)
         except BadReference as error:
-            return owner.fault(error.code, str(error), value)
+            return owner.fault(error.code, str(error), value, error.remedy)
         if owner.reader is None:
-            return owner.fault("F014", "this text may not include others", value)
+            return owner.fault("F014", "this text may not include others", value, "put the include into the campaign")
         try:
             name, text = owner.reader(path, self.name)
         except (OSError, ValueError) as error:
             reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", "")
             where = "beside the including file, then in the working directory, then on the include path"
-            message, remedy = f"cannot read the included file '{path}': {reason or error}", f"it is looked for {where}"
+            remedy = f"it is looked for {where}"
+            if reason and not isinstance(error, FileNotFoundError):
+                remedy = "save the file as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+            message = f"cannot read the included file '{path}': {reason or error}"
             return owner.fault("F010", message, value, remedy)
         owner.includes += 1
         if name in self.chain:
-            return owner.fault("F011", f"include goes in a circle: {' -> '.join([*self.chain, name])}", value)
+            circle = " -> ".join([*self.chain[self.chain.index(name) :], name])
+            return owner.fault("F011", f"include goes in a circle: {circle}", value, "remove one of these includes")
         if len(self.chain) >= MAX_INCLUDE_DEPTH or owner.includes > MAX_INCLUDES:
             limits = f"more than {MAX_INCLUDES} includes, or more than {MAX_INCLUDE_DEPTH} in one another"
             return owner.fault("F012", f"{limits}: {' -> '.join([*self.chain[:3], '…', name])}", value)
@@ -287,7 +306,7 @@ class TextParser:
                 return owner.fault("F013", f"undefined variable '{error.name}' in <<inclfunc>>", line.whole, remedy)
             return owner.fault("F017", str(error.args[0]), value)
         except BadReference as error:
-            return owner.fault(error.code, str(error), line.whole)
+            return owner.fault(error.code, str(error), line.whole, error.remedy)
         try:
             section = _section(function(arguments), value, self.keep_case > 0)
         except (Exception, SystemExit) as error:

@@ -37,14 +37,15 @@ class MissingVariable(KeyError):
 class BadReference(ValueError):
     """A reference that can never be replaced: unclosed, circular, not a number where one is padded.
 
-    ``at`` is the place of the reference, if another variable holds it; ``code`` the kind of fault.
+    ``at`` is the value that holds the reference, if that is another variable's; ``written`` the reference as it stands
+    there, if it is one; ``code`` the kind of fault.
     """
 
     at: Value | None = None
 
-    def __init__(self, message: str, *, code: str) -> None:
+    def __init__(self, message: str, *, code: str, written: str = "", remedy: str = "") -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.written, self.remedy = code, written, remedy
 
 
 class Quoted(str):
@@ -193,7 +194,8 @@ class Template:
             words = _shell_words(text)
         except ValueError as error:
             shown = "".join(_shown(part) for part in self.parts)
-            raise BadReference(f"{error} in: {shown}", code="F117") from None
+            remedy = "close it, or write \\ before a quotation mark that is data"
+            raise BadReference(f"{error} in: {shown}", code="F117", remedy=remedy) from None
         return tuple(_refill(word.split(mark), wholes) for word in words)
 
     def marked(self) -> tuple[str, str, Iterator[Part]]:
@@ -266,10 +268,12 @@ def plain(value: Scalar) -> str:
 
 def padded(value: Scalar, width: int, name: str) -> str:
     """Return an integer padded with zeros: ``-5:4`` gives ``-005`` (desdm.md §1.4)."""
+    if type(value) is int:
+        return f"{value:0{width}d}"
     text = plain(value)
     if isinstance(value, bool) or not _INTEGER.match(text):
         message = f"'{name}' is to be padded to {width} digits but is {value!r}, not an integer"
-        raise BadReference(message, code="F106")
+        raise BadReference(message, code="F106", remedy="remove the width, or give the variable a whole number")
     return f"{int(text):0{width}d}"
 
 

@@ -490,7 +490,8 @@ i = ${file.raws.fullname}
         "i = ${visit:two}",
         """error: '${visit:two}': the width after ':' must be a whole number up to 255 [F105]
 i = ${visit:two}
-    ^^^^^^^^^^^^""",
+    ^^^^^^^^^^^^
+  write ${NAME:WIDTH}, such as ${ccd:3}""",
     ),
 }
 

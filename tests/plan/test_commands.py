@@ -64,7 +64,7 @@ def test_positions(cmdline: str, expected: str) -> None:
 
 
 def test_two_arguments_at_one_position_are_a_fault() -> None:
-    assert fault("_01 = a\n_1_again = b").splitlines()[0].endswith("error: two arguments have position 1")
+    assert fault("_01 = a\n_1_again = b").splitlines()[0].endswith("error: '_1_again' has the same position as '_01'")
 
 
 @pytest.mark.parametrize("key", ["_00", "_x", "_"])

@@ -49,7 +49,7 @@ def test_a_sound_campaign_is_planned_as_far_as_it_can_be() -> None:
     [
         ("ccd = 3\n", "", ("F514", "loop key 'ccd' of module 'once' has no values")),
         ("ccd = 3", "ccd = 3,,4", ("F114", "loop key 'ccd' of module 'once': the list has an empty item")),
-        ("_1 = ", "_01_x = a\n_1 = ", ("F520", "two arguments have position 1")),
+        ("_1 = ", "_01_x = a\n_1 = ", ("F520", "'_1' has the same position as '_01_x'")),
         ("_1 = ", "_1 = 'a ", ("F117", "no closing quotation in: 'a ${file.img.fullname}")),
         ("runtime = d", "", ("F521", "directory pattern 'd' has no 'runtime'")),
         ("runtime = d", "runtime = d/${ways}",

@@ -76,7 +76,19 @@ CASES = {
         "<<include a.wcl>>",
         """x.wcl:1:11: error: this text may not include others [F014]
     <<include a.wcl>>
-              ^^^^^""",
+              ^^^^^
+  put the include into the campaign""",
+    ),
+    "a slash forgotten, with much behind it": (
+        "<a>\n<b>\n<b>\n</a>\n<c>\n</d>\n</c>\n",
+        """x.wcl:3:1: error: <b> directly inside <b> [F005]
+    <b>
+    ^^^
+  was </b> meant?
+x.wcl:6:1: error: </d> does not close <c>, opened at line 5 [F004]
+    </d>
+    ^^^^
+  was </c> meant?""",
     ),
     "two at once": (
         "<a>\n</b>\n<<inclfunc f(x)>>\n",

@@ -180,7 +180,7 @@ def test_an_undefined_variable_in_the_path_is_told_with_its_place(campaign: Path
     assert fault_of("main.wcl") == (
         "main.wcl:1:11: error: undefined variable 'camera' in the path of an include [F013]\n"
         "    <<include ${camera}.wcl>>\n"
-        "              ^^^^^^^^^^^^^\n"
+        "              ^^^^^^^^^\n"
         "  an include knows what was defined above it in the same file, and nothing else"
     )
 
