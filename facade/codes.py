@@ -33,7 +33,6 @@ CODES: dict[str, str] = {
     "F023": "The text holds a NUL byte.",
     "F024": "A key is set twice in one section of one file. The later value counts.",
     "F025": "A file is not UTF-8 text. Save it as UTF-8.",
-    "F025": "A file is not UTF-8 text. Save it as UTF-8.",
     # F1: variables and functions
     "F101": "A variable is used that nothing defines: no section in its scope, no loop value, no column of a query.",
     "F102": "A reference opens a brace and does not close it.",
