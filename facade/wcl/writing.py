@@ -21,7 +21,8 @@ def dumps(tree: Document | Section, indent: int = 0) -> str:
             lines += [f"{lead}<{name}>\n", dumps(entry, indent + 1), f"{lead}</{name}>\n"]
         else:
             lines.append(f"{lead}{name} = {_written(name, entry)}\n")
-    return "".join(lines)
+    text = "".join(lines)
+    return f"\n{text}" if text.startswith("\ufeff") else text  # a key, not the mark of UTF-8
 
 
 def _written(key: str, value: Value) -> str:

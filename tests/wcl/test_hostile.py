@@ -99,7 +99,6 @@ def tree(text: str) -> Section:
 
 def seconds(call: Callable[[], object]) -> float:
     """Return the CPU time of a call, which may end in one of the errors that it says."""
-    gc.collect()
     gc.disable()
     began = time.process_time()
     try:

@@ -2,9 +2,9 @@
 
 The probes are those of the reference (desdm.md §1.1, §1.2, §1.4) that were observed by running the original, and what
 follows from them for quotes and for the patch with a comma (§1.5). Each has a verdict: ``equal``, ``refused`` (with the
-code of the fault) or ``mended`` (facade reads it otherwise, on purpose). ``told`` is the code of the warning or note that
-goes with it. A text that means something else now and is not told of says ``why`` not. Where the original raised, the
-exception stands in the place of its result.
+code of the fault) or ``mended`` (facade reads it otherwise, on purpose). ``told`` is the code of the warning or note
+that goes with it. A text that means something else now and is not told of says ``why`` not. Where the original raised,
+the exception stands in the place of its result.
 """
 
 from __future__ import annotations
