@@ -108,30 +108,33 @@ class Among:
                 if named is not None and maker is not None and maker[0].name != module.name:
                     yield module, maker[0], named.at, spec.name
                 elif named is not None and maker is not None:
-                    message = f"file '{spec.name}' of module '{module.name}' is called as its output '{maker[1].name}'"
-                    self.faults.at(named.at, message, "name the two differently", code="F414")
+                    message = f"input '{spec.name}' of module '{module.name}' has the name of its own output"
+                    remedy = f"name it otherwise than '{maker[1].name}'"
+                    self.faults.at(named.at, f"{message} '{maker[1].name}'", remedy, code="F414")
 
     def _too_late(self, module: Module, other: Module, at: Value, what: str) -> None:
+        when = "later" if other.block == module.block else f"later, in block '{other.block}'"
         if other.block == module.block:
-            later = f"'{other.name}' runs later than '{module.name}'"
-            remedy = f"put '{other.name}' before '{module.name}' in modulelist"
+            block = self.campaign.blocks[self.blocks[module.block]].section
+            remedy = f"put '{other.name}' before '{module.name}' in modulelist{_where(block.value('modulelist'))}"
         else:
-            later = f"'{other.name}' runs in block '{other.block}', which comes after block '{module.block}'"
-            remedy = f"move '{other.name}', or put block '{other.block}' first in blocklist"
+            where = _where(self.root.value("blocklist"))
+            remedy = f"put block '{other.block}' before '{module.block}' in blocklist{where}, or move the module"
         if what:
-            message = f"file '{what}' of module '{module.name}' is needed before it is made: module {later}"
+            message = f"file '{what}' of module '{module.name}' is made by module '{other.name}', which runs {when}"
             self.faults.at(at, message, remedy, code="F414")
         else:
-            self.faults.at(at, f"module {later}, which depends on it", remedy, code="F410")
+            message = f"module '{module.name}' depends on module '{other.name}', which runs {when}"
+            self.faults.at(at, message, remedy, code="F410")
 
     # -- what never runs ---------------------------------------------------------------------------------------------
 
     def check_unreached(self) -> None:
-        """Warn of blocks and modules that run nowhere, if they are defined beside the lists that might name them."""
+        """Warn of blocks and modules that run nowhere, unless a library defines them, which it does for many."""
         blocklist = self.root.value("blocklist")
         blocks = list((self.root.section("block") or Section()).sections())
         for name, section in blocks:
-            if name not in self.blocks and blocklist is not None and _beside(section, [blocklist]):
+            if name not in self.blocks and blocklist is not None and self._own(section, [blocklist]):
                 message, remedy = f"block '{name}' never runs: blocklist does not name it", "add it there, or remove it"
                 self.faults.warn(section, message, remedy, code="F418")
         lists = [value for _, section in blocks if (value := section.value("modulelist")) is not None]
@@ -139,13 +142,17 @@ class Among:
             return  # in a block that does not run nothing is replaced
         named = {item.text.lower() for value in lists for item in value.items()}
         for name, section in (self.root.section("module") or Section()).sections():
-            if name not in self.modules and name not in named and _beside(section, lists):
+            if name not in self.modules and name not in named and self._own(section, lists):
                 message, remedy = f"module '{name}' never runs: no modulelist names it", "add it to one, or remove it"
                 self.faults.warn(section, message, remedy, code="F417")
 
+    def _own(self, section: Section, lists: Iterable[Value]) -> bool:
+        """Tell whether a section is meant for this campaign alone: it stands in its own file, or beside the lists."""
+        return section.location.file in {self.root.location.file, *(value.key_location.file for value in lists)}
 
-def _beside(section: Section, values: Iterable[Value]) -> bool:
-    return section.location.file in {value.key_location.file for value in values}
+
+def _where(value: Value | None) -> str:
+    return f" ({value.location})" if value is not None else ""
 
 
 def _looked_for(module: Module) -> Iterator[FileSpec]:

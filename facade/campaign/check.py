@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from facade.campaign.columns import PLANNED, Columns
-from facade.campaign.faults import Faults, reference, shown
+from facade.campaign.faults import Faults, place_of, shown
 from facade.campaign.model import Module
 from facade.campaign.shadow import Watch, watched
 from facade.wcl.scope import Scope
@@ -27,6 +28,19 @@ def check_variables(columns: Columns, watch: Watch, faults: Faults, reported: Co
     return {module.name for module in columns.campaign.modules if not check.module(module)}
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in which variables are replaced, and the section that is searched first.
+
+    ``before`` says that it is needed before queries run, ``header`` that it may hold ``$HEAD``.
+    """
+
+    value: Value
+    search: Section | None = None
+    before: bool = False
+    header: bool = False
+
+
 class Variables:
     """The checks of one campaign."""
 
@@ -40,80 +54,81 @@ class Variables:
         environment = root.section("job_environment") or Section()
         for value in (root.value("ops_run_dir"), *(value for _, value in environment.values())):
             if value is not None:
-                self._text(value, scope, None)
+                self._text(Text(value), scope, None)
 
     def module(self, module: Module) -> bool:
         """Check the texts of one module; return whether all of them can be replaced."""
-        texts = [(value, search, False) for value, search in _texts(self.columns, module)]
-        texts += [(value, search, True) for value, search in self._query_texts(module)]
         datasets = {id(spec.section) for spec in module.datasets}
         sound = True
-        for value, search, before in texts:
-            scope = watched(self.campaign.scope(module, search), self.watch)
+        for text in [*self._texts(module), *self._query_texts(module)]:
+            scope = watched(self.campaign.scope(module, text.search), self.watch)
             # any column of any query may turn up as a loop value; what none of them is called is surely undefined;
             # but queries run before there are any columns
-            scope.late = QUERY_FILES if before else self.columns.mentioned | PLANNED
-            if search is not None and id(search) in datasets:  # a definition in the section itself wins
-                scope.late -= {key for key, _ in search.values()}
-            scope.dotted = None if before else module.reference
-            sound &= self._text(value, scope, module, before)
+            scope.late = QUERY_FILES if text.before else self.columns.mentioned | PLANNED
+            if text.search is not None and id(text.search) in datasets:  # a definition in the section itself wins
+                scope.late -= {key for key, _ in text.search.values()}
+            scope.dotted = None if text.before else module.reference
+            sound &= self._text(text, scope, module)
         return sound
 
-    def _query_texts(self, module: Module) -> Iterator[tuple[Value, Section]]:
+    def _texts(self, module: Module) -> Iterator[Text]:
+        """Yield the texts of a module in which variables are replaced once there are quanta."""
+        yield from (Text(value) for _, value in module.parameters)
+        if module.per_file is not None:
+            yield Text(module.per_file, header=True)
+        for one in module.execs:
+            yield Text(one.execname, one.section)
+            yield from (Text(value, one.section, header=True) for _, value in one.cmdline)
+        for spec in module.datasets:
+            named = [spec.section.value(key) for key in ("filename", "fullname", "rename_file")]
+            pattern = self.columns.pattern(spec)
+            for value in (*named, pattern, *self.columns.directories(spec)):
+                if value is not None:
+                    yield Text(value, spec.section)
+
+    def _query_texts(self, module: Module) -> Iterator[Text]:
         """Yield the texts that say what queries look for."""
         for spec in module.datasets:
-            if spec.query is None:
-                continue
-            if (arguments := spec.section.value("args")) is not None:
-                yield arguments, spec.section
-            for name, _ in spec.query.fields:
-                found = watched(self.campaign.scope(module, spec.section), self.watch).lookup(name)
-                if isinstance(found, Value):
-                    yield found, spec.section
+            for key in ("args", "join") if spec.query is not None else ():
+                if (value := spec.section.value(key)) is not None:
+                    yield Text(value, spec.section, before=True)
+            for name, wanted in spec.query.fields if spec.query is not None else ():
+                self.watch.note(name.rpartition(".")[2], module.block, wanted)
+                yield Text(wanted, spec.section, before=True)
 
-    def _text(self, value: Value, scope: Scope, module: Module | None, before: bool = False) -> bool:
-        sound = True
-        try:
-            for missing in _missing(scope, value):
+    def _text(self, text: Text, scope: Scope, module: Module | None) -> bool:
+        """Check one text; return whether it can be replaced."""
+        value, template, sound = text.value, None, True
+        while template is None:
+            try:
+                template = scope.compile(value)
+            except MissingVariable as missing:
+                self._missing(missing, text, scope, module)
+                scope.late |= {missing.name}  # to find the others
                 sound = False
-                if missing.name.startswith(("file.", "list.")) and module is not None:
-                    self._no_file(missing, value, module)
-                elif before and missing.name in self.columns.mentioned:
-                    at = reference(missing.at or value, missing.name)
-                    remedy = f"queries run before there are columns or loop values: define '{missing.name} = …'"
-                    self.faults.at(at, str(missing), remedy, code="F101")
-                elif missing.name not in self.reported:
-                    self.faults.undefined(value, missing, [*scope.known(), *sorted(self.columns.mentioned)])
-        except BadReference as error:
-            self.faults.bad(value, error)
+            except BadReference as error:
+                self.faults.bad(value, error)
+                return False
+        if template.has_header and not text.header:
+            start = value.text.lower().find("$head{")
+            at = value.part(start, value.text.index("}", start) + 1) if start >= 0 else value
+            self.faults.at(
+                at, "headers are read just before a program runs", "use $HEAD in <cmdline> only", code="F109"
+            )
             return False
         return sound
+
+    def _missing(self, missing: MissingVariable, text: Text, scope: Scope, module: Module | None) -> None:
+        if missing.name.startswith(("file.", "list.")) and module is not None:
+            self._no_file(missing, text.value, module)
+        elif text.before and missing.name in self.columns.mentioned:
+            remedy = f"queries run before there are columns or loop values: define '{missing.name} = …'"
+            self.faults.at(place_of(missing, text.value), str(missing), remedy, code="F101")
+        elif missing.name not in self.reported:
+            self.faults.undefined(text.value, missing, [*scope.known(), *sorted(self.columns.mentioned)])
 
     def _no_file(self, missing: MissingVariable, value: Value, module: Module) -> None:
         known = [*(f"file.{n}.fullname" for n in module.files), *(f"list.{n}.fullname" for n in module.lists)]
         message = f"'{missing.name}' names no file or list of module '{module.name}'"
         remedy = did_you_mean(missing.name, known) or f"known: {shown(known)}"
-        self.faults.at(reference(missing.at or value, missing.name), message, remedy, code="F416")
-
-
-def _missing(scope: Scope, text: Value) -> Iterator[MissingVariable]:
-    """Yield each variable of *text* that nothing supplies, and take it for supplied from then on."""
-    while True:
-        try:
-            scope.compile(text)
-            return
-        except MissingVariable as missing:
-            yield missing
-            scope.late |= {missing.name}
-
-
-def _texts(columns: Columns, module: Module) -> Iterator[tuple[Value, Section | None]]:
-    """Yield every text of a module in which variables are replaced, and the section that is searched first."""
-    parameters = [value for _, value in module.parameters]
-    yield from ((value, None) for value in (*parameters, module.per_file) if value is not None)
-    for one in module.execs:
-        yield from ((value, one.section) for value in (one.execname, *(value for _, value in one.cmdline)))
-    for spec in module.datasets:
-        named = [spec.section.value(key) for key in ("filename", "fullname", "rename_file")]
-        pattern = columns.pattern(spec)
-        yield from ((v, spec.section) for v in (*named, pattern, *columns.directories(spec)) if v is not None)
+        self.faults.at(place_of(missing, value), message, remedy, code="F416")

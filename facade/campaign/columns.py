@@ -80,6 +80,8 @@ class Columns:
         output = frozenset(name.rpartition(".")[2] for name in spec.query.output)
         if spec.query.program != "generic":
             return output | set(spec.keys) if output else None
+        if spec.query.join and not output:
+            return None
         return output or self.table(spec.filetype) or None
 
     def table(self, filetype: str) -> frozenset[str]:

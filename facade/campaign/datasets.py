@@ -70,7 +70,7 @@ class DatasetReader:
         spec = FileSpec(
             name=name,
             section=section,
-            query=self.query(section),
+            query=self.query("file", section),
             depends=depends,
             newname=newname,
             keys=self.grouping(section),
@@ -89,12 +89,14 @@ class DatasetReader:
             faults.needed(section, "dirpat", f"file '{name}' of module '{self.module}'", code="F312")
         named = any(section.value(key) for key in ("filepat", "filename", "fullname"))
         if output and not named:
-            faults.at(section, f"output '{name}' has no name", "add filepat or filename", code="F313")
+            message = f"output '{name}' of module '{self.module}' has no name"
+            faults.at(section, message, "add filepat or filename", code="F313")
         elif not (named or spec.query or spec.listonly or any(map(section.value, ("depends", "depends-newname")))):
             remedy = "add filepat, filename, query_fields, exec or depends"
-            faults.at(section, f"file '{name}' has neither a name nor a source", remedy, code="F314")
+            message = f"file '{name}' of module '{self.module}' has neither a name nor a source"
+            faults.at(section, message, remedy, code="F314")
         if spec.newname and not named:
-            message = f"file '{name}' takes new names from 'depends-newname' but has no pattern"
+            message = f"file '{name}' of module '{self.module}' takes new names but has no pattern for them"
             faults.at(section, message, "add filepat", code="F315")
         if output:
             faults.needed(section, "filetype", f"output '{name}' of module '{self.module}'", code="F316")
@@ -114,7 +116,7 @@ class DatasetReader:
         return ListSpec(
             name=name,
             section=section,
-            query=self.query(section),
+            query=self.query("list", section),
             depends=depends,
             newname=newname,
             keys=self.grouping(section),
@@ -130,18 +132,15 @@ class DatasetReader:
             reverse=reverse,
         )
 
-    def query(self, section: Section) -> QuerySpec | None:
+    def query(self, kind: str, section: Section) -> QuerySpec | None:
         """Read how a dataset is found: by a query code or executable, or by the generic query."""
         program, fields = section.value("exec"), self.keys.value(section, "query_fields")
         output = self.keys.word(section, "output_fields", KEYS, ())
         source = program or fields
         if source is not None and (depends := section.value("depends") or section.value("depends-newname")):
-            self.faults.warn(
-                depends,
-                f"'{section.name}' has both a query and 'depends': a file takes 'depends', a list takes the query",
-                "remove one of the two",
-                code="F327",
-            )
+            counts, other = ("'depends'", "the query") if kind == "file" else ("the query", "'depends'")
+            message = f"{kind} '{section.name}' has both a query and 'depends', of which {counts} counts"
+            self.faults.warn(depends, message, f"remove {other}", code="F327")
         if program is not None:
             return QuerySpec(
                 program=program.text,

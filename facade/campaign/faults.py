@@ -54,7 +54,7 @@ class Faults(list[Fault]):
         """Add the fault that *name* is no known *what*."""
         known = list(known)
         hint = did_you_mean(name, known)
-        remedy = hint or (f"known: {shown(known)}" if known else "")
+        remedy = hint or (f"known: {shown(known)}" if known else "there is none at all")
         self.at(place, f"no {what} is called '{name}'", remedy, code=code)
 
     def needed(self, section: Section, key: str, what: str, *, code: str = "") -> Value | None:

@@ -40,8 +40,8 @@ class Names:
 
     def check_quanta(self, module: Module, spec: FileSpec | ListSpec, name: Name) -> None:
         """Check that a name differs from quantum to quantum."""
-        if "wrapnum" in name.slots or any("." in slot for slot in name.slots):
-            return  # numbers differ, and so may the names of other files
+        if _told_apart(name.slots):
+            return
         has = self.columns.loop(module)  # a key that rows do not have is told as that (F401)
         keys = [key for key in module.loop if has is None or key in has or loop_object(module) is None]
         absent = [key for key in keys if key not in name.slots and self._varies(module, key)]
@@ -79,17 +79,22 @@ class Names:
         """Report that *spec* is called as another section that is written *before*."""
         first, other, at = before[0], before[1], before[2].at.location
         what, same = f"{_what(spec)} of module '{module.name}'", f"{_what(other)} of module '{first.name}' ({at})"
-        own = "something of its own, such as flabel"
         if first.name == module.name or not name.slots or self._same_loops(first, module, name.slots):
             message = f"{what} has the same name as {same}: both would write one file"
-            self.faults.at(name.at, message, f"give it {own}", code="F406")
-        elif "wrapnum" not in name.slots and not any("." in slot for slot in name.slots):
+            self.faults.at(name.at, message, self._other_name(spec), code="F406")
+        elif not _told_apart(name.slots):
             message = f"{what} is named like {same}: quanta with equal values would write one file"
-            self.faults.warn(name.at, message, f"give it {own}, unless their values always differ", code="F407")
+            remedy = f"{self._other_name(spec)}, unless the values always differ"
+            self.faults.warn(name.at, message, remedy, code="F407")
+
+    def _other_name(self, spec: Dataset) -> str:
+        pattern = self.columns.pattern(spec) if spec.filename is None else None
+        by_label = pattern is not None and "${flabel}" in pattern.text.lower()
+        return "give it a flabel of its own" if by_label else "give it a name of its own"
 
     def _same_loops(self, one: Module, other: Module, slots: frozenset[str]) -> bool:
         """Tell whether the quanta of two modules surely have values in common."""
-        if "wrapnum" in slots or any("." in slot for slot in slots):
+        if _told_apart(slots):
             return False
         if loop_object(one) is not None and loop_object(other) is not None:
             return bool(self._origin(one, set()) & self._origin(other, set()))
@@ -137,6 +142,11 @@ def _written(module: Module) -> Iterator[FileSpec | ListSpec]:
     for listing in module.lists.values():
         if listing.filepat is not None or listing.filename is not None:
             yield listing
+
+
+def _told_apart(slots: frozenset[str]) -> bool:
+    """Tell whether a name differs for each quantum anyway: numbers do, and so may the names of other files."""
+    return "wrapnum" in slots or any("." in slot for slot in slots)
 
 
 def _what(spec: Dataset) -> str:

@@ -94,7 +94,7 @@ def check_unreferenced(modules: Sequence[Module], patterns: Section, faults: Fau
         members = {nick for one in module.lists.values() for nick in one.members}
         named = _named_files(module) | in_patterns | members | set(module.outputs)
         for name, spec in module.files.items():
-            if name not in named and f"{module.name}.file.{name}" not in elsewhere:
+            if name not in named and f"{module.name}.file.{name}" not in elsewhere and "." not in name:
                 message = f"nothing refers to file '{name}' of module '{module.name}'"
                 remedy = "name it in 'used' or 'was_generated_by' of an exec, or remove it"
                 faults.warn(spec.section, message, remedy, code="F334")

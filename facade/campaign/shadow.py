@@ -21,6 +21,10 @@ class Watch:
 
     found: dict[str, dict[str, dict[int, Value]]] = field(default_factory=dict)
 
+    def note(self, key: str, block: str, value: Value) -> None:
+        """Note that *value* was found for *key* in a module of *block*."""
+        self.found.setdefault(key, {}).setdefault(block, {})[id(value)] = value
+
     def winners(self, key: str, block: str = "") -> dict[int, Value]:
         """Return what look-ups of *key* found, those in modules of *block* if one is given."""
         found = self.found.get(key, {})
@@ -37,7 +41,7 @@ class WatchedScope(Scope):
         """Return what a scope returns, and note it."""
         value = Scope.lookup(self, name)
         if isinstance(value, Value):
-            self.watch.found.setdefault(name, {}).setdefault(self.members.get("block", ""), {})[id(value)] = value
+            self.watch.note(name, self.members.get("block", ""), value)
         return value
 
 

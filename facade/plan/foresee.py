@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from facade.campaign import Examined
 from facade.campaign.columns import loop_object, sourced
 from facade.errors import Fault
@@ -16,7 +18,9 @@ def foreseen(examined: Examined) -> list[Fault]:
 
     Those are loop values of the campaign, and whatever is compiled once for all quanta of a module.
     """
-    campaign, sound, columns = examined.campaign, examined.sound, examined.columns
+    sound, columns = examined.sound, examined.columns
+    # what is wrong with the campaign as a whole is told already
+    campaign = replace(examined.campaign, identity={"reqnum": 1, "unitname": "u", **examined.campaign.identity})
     bench = Workbench(campaign, Inputs())
     for index, block in enumerate(campaign.blocks):
         for module in block.modules:

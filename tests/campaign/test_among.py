@@ -211,14 +211,13 @@ class TestNames:
 class TestOrder:
     def test_a_module_that_runs_later(self) -> None:
         assert told(("reduce, stack", "stack, reduce")) == [
-            ("F410", "module 'reduce' runs later than 'stack', which depends on it")
+            ("F410", "module 'stack' depends on module 'reduce', which runs later")
         ]
 
     def test_a_module_of_a_later_block(self) -> None:
         found = [(f.code, f.message) for f in examine(loads(text(one="stack", two="reduce"))).faults]
-        assert found == [
-            ("F410", "module 'reduce' runs in block 'two', which comes after block 'one', which depends on it")
-        ]
+        message = "module 'stack' depends on module 'reduce', which runs later, in block 'two'"
+        assert found == [("F410", message)]
 
     def test_a_fault_elsewhere_does_not_hide_the_order(self) -> None:
         assert [code for code, _ in told(("reduce, stack", "stack, reduce"), ("unitname = u", "unitname = a b"))] == [

@@ -249,7 +249,7 @@ loopobj = file.raw
     "nameless output": (
         "filepat = out\n",
         "",
-        """error: output 'img' has no name [F313]
+        """error: output 'img' of module 'reduce' has no name [F313]
 <img>
 ^
   add filepat or filename""",
@@ -305,7 +305,7 @@ filepat = outt
     "neither name nor source": (
         "exec = find\n",
         "",
-        """error: file 'raw' has neither a name nor a source [F314]
+        """error: file 'raw' of module 'reduce' has neither a name nor a source [F314]
 <raw>
 ^
   add filepat, filename, query_fields, exec or depends""",
@@ -360,10 +360,10 @@ depends = redduce.file.img
     "depends on a later module": (
         "modulelist = reduce, stack",
         "modulelist = stack, reduce",
-        """error: module 'reduce' runs later than 'stack', which depends on it [F410]
+        """error: module 'stack' depends on module 'reduce', which runs later [F410]
 depends = reduce.file.img
           ^^^^^^^^^^^^^^^
-  put 'reduce' before 'stack' in modulelist""",
+  put 'reduce' before 'stack' in modulelist (c.wcl:35:14)""",
     ),
     "depends on a file that is not there": (
         "depends = reduce.file.img",
@@ -592,7 +592,7 @@ def test_new_names_need_a_pattern() -> None:
     with pytest.raises(CampaignError) as caught:
         small(text(REDUCE, again.replace("flabel = img", "flabel = again"), b="reduce, again"))
     assert [f.message for f in caught.value.faults] == [
-        "file 'raw' takes new names from 'depends-newname' but has no pattern"
+        "file 'raw' of module 'again' takes new names but has no pattern for them"
     ]
 
 
@@ -624,7 +624,7 @@ def test_what_looks_misspelt_is_warned_of(old: str, new: str, expected: str) -> 
 
 def test_a_query_beside_depends_is_warned_of() -> None:
     (warning,) = small(WHOLE.replace("depends = reduce.file.img", "exec = find\ndepends = reduce.file.img")).warnings
-    assert warning.message == ("'imgs' has both a query and 'depends': a file takes 'depends', a list takes the query")
+    assert warning.message == "list 'imgs' has both a query and 'depends', of which the query counts"
 
 
 def test_a_sound_campaign_has_no_warnings_but_those_of_its_text() -> None:
