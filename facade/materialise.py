@@ -1,19 +1,19 @@
-"""Writing a run directory: the bound plan, a capsule for each job, and the table that engines read."""
+"""Writing a run directory: the plan, the capsules of all jobs, and the table that engines read."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from facade.engines.rundir import EngineJob, RunDirectory
-from facade.plan import Plan, from_text
-from facade.plan.capsule import Surroundings, Tasks, capsules
+from facade.engines.rundir import CAPSULES, COMMON, SHARD, EngineJob, RunDirectory, folder
+from facade.plan import Job, Plan, from_text
+from facade.plan.capsule import Cutter, Surroundings, Tasks
 from facade.registry import Registry
 from facade.registry.values import Attempt, Ids
 from facade.site import Site
+from facade.wcl import bind_attempt
 
 
 def tasks(ids: Ids) -> Tasks:
@@ -30,48 +30,52 @@ def job_path(environment: Mapping[str, str]) -> str:
 
 
 def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDirectory:
-    """Write the run directory of an attempt: bound plan, capsules and the table that engines read. Safe to repeat."""
+    """Write the run directory of an attempt. Safe to repeat: the table that engines read is written last.
+
+    The plan is that of any attempt; the number of this one is put into what jobs and engines read.
+    """
     root = Path(attempt.run_dir)
     around = Surroundings(
         name=attempt.name,
+        attnum=attempt.attnum,
         archive=site.archive,
         archive_root=str(site.archive_root),
         environment={"PATH": job_path(plan.environment)},
     )
+    cutter = Cutter(plan, ids, around)
+    root.mkdir(parents=True, exist_ok=True)
+    _write(root / "plan.json", plan.pieces())
+    _write(root / COMMON, [cutter.common()])
+    for number, text in cutter.shards(SHARD, f"../../{COMMON}"):
+        path = root / folder(number * SHARD) / CAPSULES
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, [text])
     run = RunDirectory(
         path=root,
         name=attempt.name,
         attempt_id=attempt.id,
         blocks=tuple(block.name for block in plan.blocks),
-        jobs=tuple(
-            EngineJob(
-                jobnum=job.jobnum,
-                block=job.block,
-                parents=job.parents,
-                capsule=RunDirectory.capsule_path(job.jobnum),
-                label=" ".join(f"{k}={v}" for k, v in job.keys.items()) or plan.blocks[job.block].name,
-            )
-            for job in plan.jobs
-        ),
+        jobs=tuple([EngineJob(job.jobnum, job.block, job.parents, _label(plan, job, attempt)) for job in plan.jobs]),
     )
-    root.mkdir(parents=True, exist_ok=True)
-    _write(root / "plan.json", plan.text)
-    for jobnum, capsule in capsules(plan, ids, around):
-        path = root / RunDirectory.capsule_path(jobnum)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, json.dumps(capsule, separators=(",", ":"), ensure_ascii=False))
     run.write()
     return run
 
 
-def _write(path: Path, text: str) -> None:
+def _label(plan: Plan, job: Job, attempt: Attempt) -> str:
+    """Return what people are told a job is: its keys, else its block."""
+    text = " ".join([f"{key}={value}" for key, value in job.keys.items()]) or plan.blocks[job.block].name
+    return bind_attempt(text, attempt.attnum) if "$" in text else text
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
     """Write a file under a temporary name, then rename: a reader sees all of it or none."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
+    with part.open("wb") as stream:
+        stream.writelines(pieces)
     os.replace(part, path)
 
 
 def made_again(registry: Registry, site: Site, attempt: Attempt) -> RunDirectory:
     """Write the run directory of an attempt from the plan that the registry keeps."""
-    plan = from_text(registry.plan_body(attempt.plan_id).decode()).bind(attempt.attnum)
+    plan = from_text(registry.plan_body(attempt.plan_id).decode())
     return materialise(site, attempt, plan, tasks(registry.ids(attempt.id)))

@@ -75,7 +75,7 @@ def ensure_idle(attempt: Attempt) -> None:
 def _read_receipts(registry: Registry, run: RunDirectory) -> None:
     """Tell the registry what the receipts of all jobs say that it does not know as succeeded (again: no change)."""
     states = registry.job_states(run.attempt_id)
-    wanted = {run.capsule(n).with_suffix("") for n, state in states.items() if state is not State.SUCCEEDED}
+    wanted = {run.stem(n) for n, state in states.items() if state is not State.SUCCEEDED}
     for folder in sorted({stem.parent for stem in wanted}):
         # one look at each folder: it holds the receipts of a thousand jobs
         for path in sorted(folder.glob("*.receipt.*.jsonl")):

@@ -16,10 +16,12 @@ from facade.errors import InputError
 from facade.inputs import planned
 from facade.materialise import job_path, materialise, tasks
 from facade.plan import Plan, from_text
+from facade.plan.model import bound_keys
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.registry.values import FileType as RecordedType
 from facade.site import Site
+from facade.wcl import bind_attempt
 
 
 def make_plan(registry: Registry, campaign: Campaign) -> Plan:
@@ -65,25 +67,33 @@ def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engin
     with registry.submission(
         identity, uuid.uuid4(), operator, int(str(wanted)) if wanted is not None else None
     ) as submission:
-        bound = plan.bind(submission.attnum)
+        number = submission.attnum
         run_dir = site.runs / submission.name
         ids = submission.register(
             plan_id=plan.plan_id,
-            plan_body=plan.text.encode(),
+            plan_body=plan.data,
             run_dir=str(run_dir),
             engine=engine,
-            archive_path=bound.archive_path,
-            blocks=[{"name": b.name, "modules": b.modules} for b in bound.blocks],
-            jobs=[{"jobnum": j.jobnum, "block": j.block, "keys": j.keys, "quanta": len(j.quanta)} for j in bound.jobs],
+            archive_path=bind_attempt(plan.archive_path, number),
+            blocks=[{"name": b.name, "modules": b.modules} for b in plan.blocks],
+            jobs=[
+                {
+                    "jobnum": j.jobnum,
+                    "block": j.block,
+                    "keys": bound_keys(j.keys, number),
+                    "quanta": len(j.quanta),
+                }
+                for j in plan.jobs
+            ],
             quanta=[
                 {
                     "wrapnum": q.wrapnum,
                     "module": q.module,
-                    "wrapper": bound.wrappers[q.module],
-                    "jobnum": bound.job_of[q.wrapnum],
-                    "keys": q.keys,
+                    "wrapper": plan.wrappers[q.module],
+                    "jobnum": plan.job_of[q.wrapnum],
+                    "keys": bound_keys(q.keys, number),
                 }
-                for q in bound.quanta
+                for q in plan.quanta
             ],
             queries=[
                 {
@@ -94,12 +104,12 @@ def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engin
                     "arguments": q.arguments,
                     "row_count": q.rows,
                 }
-                for q in bound.queries
+                for q in plan.queries
             ],
         )
     attempt = registry.attempt(ids.attempt_id)
     assert attempt is not None
-    materialise(site, attempt, bound, tasks(ids))
+    materialise(site, attempt, plan, tasks(ids))
     return attempt
 
 

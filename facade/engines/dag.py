@@ -1,6 +1,6 @@
 """A run as DAGMan's text. Values in, lines out; who writes and submits them is `facade.engines.htcondor`'s business.
 
-One inline submit description serves every job; a node adds its capsule, number and label. What is tried again stands in
+One inline submit description serves every job; a node adds its number, folder and label. What is tried again stands in
 that description and not in RETRY: DAGMan's UNLESS-EXIT spares one exit code, and a job has three that must never be
 tried again (1 a payload failed, 2 bad capsule, 4 another process runs it). So ``on_exit_hold`` keeps a job in the
 queue that ended with 75 (transfer, registry, lost) or by a signal, and ``periodic_release`` starts it again after a
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 
-from facade.engines.rundir import EngineJob, RunDirectory
+from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
 from facade.errors import InputError, RefusedError
 
 FOLDER, FILE = "dag", "facade.dag"
@@ -35,7 +35,6 @@ WIDTH = 500
 """Node names on a line of edges."""
 
 _NODE = re.compile(r"j(\d{6,})")
-_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|CREDENTIAL|(ACCESS|PRIVATE|API)_?KEY", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"://[^/@\s]*:[^/@\s]+@")
@@ -122,13 +121,10 @@ def _graph(run: RunDirectory, done: frozenset[int]) -> Iterator[str]:
 
 
 def _nodes(jobs: Iterable[EngineJob], done: frozenset[int]) -> Iterator[str]:
-    for job in jobs:
-        stem = job.capsule.removesuffix(".json")
-        if job.jobnum < 0 or not _PLAIN.fullmatch(stem):
-            raise InputError(f"job {job.jobnum} with capsule {job.capsule!r} cannot be a node of a DAG")
-        node = node_name(job.jobnum)
-        yield f"JOB {node} job DONE" if job.jobnum in done else f"JOB {node} job"
-        yield f'VARS {node} capsule="{stem}" jobnum="{job.jobnum}" label="{_LABEL.sub("_", job.label)}"'
+    for jobnum, _, _, label in jobs:
+        node, mark = f"j{jobnum:06}", " DONE" if jobnum in done else ""
+        yield f"JOB {node} job{mark}"
+        yield f'VARS {node} folder="{folder(jobnum)}" jobnum="{jobnum}" label="{_LABEL.sub("_", label)}"'
 
 
 def _edges(jobs: Iterable[EngineJob]) -> Iterator[str]:
@@ -164,10 +160,10 @@ def _job(run: RunDirectory, environment: Mapping[str, str], python: str, options
     again = f"(ExitBySignal =?= true || ExitCode =?= {RETRY} || (ExitCode > 128) =?= true)"
     yield "universe", "vanilla"
     yield "executable", _plain(python)
-    yield "arguments", arguments([*COMMAND, "\0"]).replace("\0", "$(capsule).json")
+    yield "arguments", arguments([*COMMAND, "\0"]).replace("\0", f"$(folder)/{CAPSULES}#$(jobnum)")
     yield "initialdir", _plain(str(run.path))
-    yield "output", "$(capsule).out"
-    yield "error", "$(capsule).err"
+    yield "output", "$(folder)/j$INT(jobnum,%06d).out"
+    yield "error", "$(folder)/j$INT(jobnum,%06d).err"
     yield "should_transfer_files", "NO"
     yield "getenv", "False"
     yield "environment", quoted_environment(environment)

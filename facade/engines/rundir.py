@@ -1,7 +1,12 @@
 """The run directory of an attempt, as engines see it: jobs, what waits for what, and where each capsule lies.
 
 It knows names and numbers only; what a job does stands in its capsule. ``RUN/run.json`` holds it, so that any process
-(an engine, ``facade stat``, the last node of a DAG) can take up a run from its directory alone.
+(an engine, ``facade stat``, the last node of a DAG) can take up a run from its directory alone. It is written last: a
+run directory without it is not whole.
+
+    run.json            this table                   jobs/012/capsules.jsonl       what jobs 12000 to 12999 do
+    plan.json           the plan, as registered      jobs/012/j012345.receipt.01.jsonl, .lock, .out, .err: of one job
+    common.json         what all capsules share      dag/, engine.lock, engine.log, work/: the engines' own
 """
 
 from __future__ import annotations
@@ -12,27 +17,27 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from facade.errors import InputError
 
 FILE = "run.json"
-FORMAT = 1
+COMMON, CAPSULES = "common.json", "capsules.jsonl"
+FORMAT = 2
 SHARD = 1000
-"""Jobs per folder: a folder with a hundred thousand files is slow on shared file systems."""
+"""Jobs per folder, and capsules per file: a folder with a hundred thousand files is slow on shared file systems, and a
+capsule that is sent to another host goes with its whole shard."""
 
 _RECEIPT = re.compile(r"\.receipt\.(\d{2,})\.jsonl$")
 _REMEDY = "run.json is written when a campaign is submitted; facade resume ATTEMPT writes a missing one anew"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineJob:
+class EngineJob(NamedTuple):
     """A job as engines see it. *block* is an index into the run's blocks, *parents* are jobs of the same block."""
 
     jobnum: int
     block: int
     parents: tuple[int, ...]
-    capsule: str
     label: str = ""
 
 
@@ -52,15 +57,6 @@ class RunDirectory:
 
     def __post_init__(self) -> None:
         _check(self)
-
-    @staticmethod
-    def capsule_path(jobnum: int) -> str:
-        """Return where the capsule of a job lies in any run directory.
-
-        >>> RunDirectory.capsule_path(12345)
-        'jobs/012/j012345.json'
-        """
-        return f"jobs/{jobnum // SHARD:03}/j{jobnum:06}.json"
 
     @classmethod
     def read(cls, path: Path) -> RunDirectory:
@@ -87,14 +83,27 @@ class RunDirectory:
         return {job.jobnum: job for job in self.jobs}
 
     def capsule(self, jobnum: int) -> Path:
-        """Return where the capsule of a job of this run lies."""
-        return self.path / self.by_number[jobnum].capsule
+        """Return the name of a job's capsule: the shard that holds it, ``#``, and its number."""
+        return self.path / folder(jobnum) / f"{CAPSULES}#{jobnum}"
+
+    def stem(self, jobnum: int) -> Path:
+        """Return what the names of all other files of a job begin with."""
+        return self.path / folder(jobnum) / f"j{jobnum:06}"
 
     def receipts(self, jobnum: int) -> list[Path]:
         """Return the receipts of a job, first run first."""
-        capsule = self.capsule(jobnum)
-        runs = ((_RECEIPT.search(path.name), path) for path in capsule.parent.glob(f"{capsule.stem}.receipt.*"))
+        stem = self.stem(jobnum)
+        runs = ((_RECEIPT.search(path.name), path) for path in stem.parent.glob(f"{stem.name}.receipt.*"))
         return [path for _, path in sorted((int(match[1]), path) for match, path in runs if match)]
+
+
+def folder(jobnum: int) -> str:
+    """Return the folder of a job, and of the thousand around it, in any run directory.
+
+    >>> folder(12345)
+    'jobs/012'
+    """
+    return f"jobs/{jobnum // SHARD:03}"
 
 
 def _read(path: Path) -> RunDirectory:
@@ -116,12 +125,12 @@ def _to_plain(run: RunDirectory) -> dict[str, Any]:
         "name": run.name,
         "attempt_id": run.attempt_id,
         "blocks": list(run.blocks),
-        "jobs": [[job.jobnum, job.block, list(job.parents), job.capsule, job.label] for job in run.jobs],
+        "jobs": run.jobs,
     }
 
 
 def _from_plain(path: Path, plain: dict[str, Any]) -> RunDirectory:
-    jobs = tuple(EngineJob(int(n), int(b), tuple(map(int, p)), str(c), str(t)) for n, b, p, c, t in plain["jobs"])
+    jobs = tuple([EngineJob(int(n), int(b), tuple(map(int, p)), str(t)) for n, b, p, t in plain["jobs"]])
     return RunDirectory(path, str(plain["name"]), int(plain["attempt_id"]), tuple(map(str, plain["blocks"])), jobs)
 
 

@@ -1,19 +1,19 @@
 """Capsules: what one job needs, read from JSON and checked once, here; inside are typed values only.
 
-The form is described in docs/contracts.md. A fault names the file and the place in it.
+The form is described in docs/contracts.md, where they lie in `facade.job.shard`. A fault names the file and the place
+in it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from facade.errors import InputError
-
-FORMAT = 1
+from facade.job import shard
+from facade.job.shard import CAPSULE as FORMAT
 
 Scalar = str | int | float | bool | None
 Name = tuple[str, str]
@@ -107,9 +107,13 @@ class Quantum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capsule:
-    """One job: its place in the attempt, its archive and environment, and its quanta in order."""
+    """One job: its place in the attempt, its archive and environment, and its quanta in order.
+
+    Receipts, lock and job directory are called after *stem*; they lie beside the file that *path* names.
+    """
 
     path: Path
+    stem: str
     attempt: str
     attempt_id: int
     identity: Mapping[str, Scalar]
@@ -130,23 +134,18 @@ def full(name: Name) -> str:
 
 
 def read(path: Path) -> Capsule:
-    """Read and check the capsule at *path*.
+    """Read and check the capsule that *path* names.
 
     Raises:
         InputError: it cannot be read or is no capsule; the message says where and why.
     """
-    try:
-        tree = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read capsule {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no capsule: it is not JSON: {error}") from error
-    node = _Node(tree, f"{path}: ")
+    node = _Node(shard.tree(path), f"{path}: ")
     if node.value("format", int) != FORMAT:
         raise node.fault("format", f"this facade reads capsules of format {FORMAT}")
     attempt, job, archive = node.child("attempt"), node.child("job"), node.child("archive")
     return Capsule(
         path=path,
+        stem=shard.stem(path),
         attempt=attempt.filename("name"),
         attempt_id=attempt.value("id", int),
         identity=attempt.scalars("identity"),

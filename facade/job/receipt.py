@@ -29,7 +29,7 @@ def now() -> str:
 
 
 def files(folder: Path, stem: str) -> list[Path]:
-    """Return the receipts of the job whose capsule is ``folder/stem.json``, first run first.
+    """Return the receipts of the job whose capsule lies in *folder*, first run first.
 
     Runs are numbered without gaps, so they are asked for one by one: listing a folder of a thousand jobs costs more
     than running a small one.

@@ -83,10 +83,10 @@ class JobRunner:
         self._capsule, self._archive, self._reporter = capsule, archive, reporter
         self._checksums = Checksums(capsule, expected)
         self._stop = execute.Stop(grace)
-        earlier = receipt.files(capsule.path.parent, capsule.path.stem)
+        earlier = receipt.files(capsule.path.parent, capsule.stem)
         self._history = history.read(earlier)
-        self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.path.stem)
-        self._directory = _unused(workspace / f"{capsule.attempt}_{capsule.path.stem}_t{self._receipt.run:02d}")
+        self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.stem)
+        self._directory = _unused(workspace / f"{capsule.attempt}_{capsule.stem}_t{self._receipt.run:02d}")
 
     def run(self) -> int:
         """Run what is left to run; return the exit code."""

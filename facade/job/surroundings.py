@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facade.errors import RefusedError
+from facade.job.shard import stem
 
 
 def host() -> str:
@@ -52,7 +53,7 @@ def locked(capsule: Path) -> Iterator[None]:
     Raises:
         RefusedError: another process holds it.
     """
-    handle = os.open(capsule.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(capsule.with_name(f"{stem(capsule)}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

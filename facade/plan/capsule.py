@@ -1,15 +1,31 @@
-"""Capsules: the plan cut into what each job needs (docs/contracts.md). Holds no credentials, by construction: whatever
-goes in comes from the plan and from the few arguments below."""
+"""Capsules: the plan cut into what each job needs, many jobs to a shard (docs/contracts.md). They hold no credentials,
+by construction: whatever goes in comes from the plan and from the few arguments below.
+
+What all jobs share is written once, in `common`: the attempt, its surroundings, and of each module what does not differ
+between its quanta. The rest of a job is rows of the plan as they are; what their columns are called stands in the
+common part. So cutting is picking, and a hundred thousand capsules take a second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any
 
-from facade.plan.model import Job, Plan, PlannedExec, Quantum, Use
+import msgspec
 
-FORMAT = 1
+from facade.plan.memory import uncollected
+from facade.plan.model import Job, Plan, PlannedExec, PlannedFile, PlannedList, Quantum, Use, simple
+from facade.wcl.template import bind_attempt
+
+FORMAT = 2
+
+_COLUMNS = ("wrapnum", "keys", "inputs", "lists", "outputs", "execs", "log", "parameters", "log_path")
+"""What a job needs of a quantum; the last two only where quanta of a module differ in them."""
+_OFTEN_SHARED = ("parameters", "log_path")
+_ENCODER = msgspec.json.Encoder(enc_hook=simple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,98 +41,110 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where jobs run: the attempt's name, the archive, and the environment that every program gets."""
+    """Where jobs run: the attempt's name and number, the archive, and the environment that every program gets."""
 
     name: str
+    attnum: int
     archive: str
     archive_root: str
     environment: Mapping[str, str]
 
 
-def capsules(plan: Plan, tasks: Tasks, surroundings: Surroundings) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (jobnum, capsule) for every job of a plan that is bound to its attempt."""
-    for job in plan.jobs:
-        yield job.jobnum, _capsule(plan, job, tasks, surroundings)
+class Cutter:
+    """Cuts one plan for one attempt. The plan need not be bound to it: its number is put into the texts here."""
+
+    def __init__(self, plan: Plan, tasks: Tasks, surroundings: Surroundings) -> None:
+        self._plan, self._tasks, self._around = plan, tasks, surroundings
+        self._shared = _shared(plan)
+        self._columns = {m: [c for c in _COLUMNS if c not in shared] for m, shared in self._shared.items()}
+        self._pick = {
+            module: itemgetter(*[Quantum._fields.index(column) for column in columns])
+            for module, columns in self._columns.items()
+        }
+
+    def common(self) -> bytes:
+        """Return what the capsules of all jobs share, as JSON."""
+        plan, tasks, around = self._plan, self._tasks, self._around
+        modules = {
+            module: {"wrapper": plan.wrappers[module], "columns": columns, "shared": self._shared[module]}
+            for module, columns in self._columns.items()
+        }
+        tree = {
+            "format": FORMAT,
+            "attempt": {
+                "name": around.name,
+                "id": tasks.attempt_id,
+                "task_id": tasks.attempt,
+                "identity": {**plan.identity, "attnum": around.attnum},
+            },
+            "archive": {"name": around.archive, "root": around.archive_root},
+            "environment": {**around.environment, **plan.environment},
+            "filetypes": dict(sorted(plan.filetypes.items())),
+            "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=True)],
+            "modules": modules,
+            "columns": {
+                "file": PlannedFile._fields,
+                "use": Use._fields,
+                "list": PlannedList._fields,
+                "exec": PlannedExec._fields,
+            },
+        }
+        return bind_attempt(_ENCODER.encode(tree).decode(), around.attnum).encode()
+
+    def shards(self, size: int, common: str) -> Iterator[tuple[int, bytes]]:
+        """Yield (number, text) of each shard: shard 3 holds the jobs from ``3 * size`` on, as many as there are.
+
+        The first line says where the others begin, and that what they share is in the file *common*.
+        """
+        for number, jobs in groupby(self._plan.jobs, lambda job: job.jobnum // size):
+            with uncollected():
+                listed = list(jobs)
+                lines = [_ENCODER.encode(self._line(job)).decode() for job in listed]
+            text = bind_attempt("\n".join(lines), self._around.attnum)
+            yield number, shard([job.jobnum for job in listed], text.encode().split(b"\n"), common)
+
+    def _line(self, job: Job) -> dict[str, Any]:
+        """Return a job: rows of its files and quanta, and who makes what comes from elsewhere."""
+        plan, tasks = self._plan, self._tasks
+        files: dict[int, PlannedFile] = {}
+        quanta = []
+        for wrapnum in job.quanta:
+            quantum = plan.quanta[wrapnum - 1]
+            for uses in (quantum.inputs, quantum.outputs):
+                for use in uses:
+                    files[use.file] = plan.files[use.file]
+            for listing in quantum.lists:
+                files[listing.file] = plan.files[listing.file]
+            quanta.append((quantum.module, tasks.quanta[wrapnum], *self._pick[quantum.module](quantum)))
+        own = frozenset(job.quanta)
+        makers = {f.producer: plan.job_of[f.producer] for f in files.values() if f.producer > 0}
+        return {
+            "jobnum": job.jobnum,
+            "task_id": tasks.jobs[job.jobnum],
+            "block": job.block,
+            "keys": job.keys,
+            "makers": {wrapnum: maker for wrapnum, maker in makers.items() if wrapnum not in own},
+            "files": files,
+            "quanta": quanta,
+        }
 
 
-def _capsule(plan: Plan, job: Job, tasks: Tasks, around: Surroundings) -> dict[str, Any]:
-    quanta = [plan.quantum(wrapnum) for wrapnum in job.quanta]
-    used = {plan.files[u.file].filetype for q in quanta for u in (*q.inputs, *q.outputs)} | {"list", "log"}
-    return {
-        "format": FORMAT,
-        "attempt": {
-            "name": around.name,
-            "id": tasks.attempt_id,
-            "task_id": tasks.attempt,
-            "identity": dict(plan.identity),
-        },
-        "block": {"name": plan.blocks[job.block].name, "task_id": tasks.blocks[job.block]},
-        "job": {"jobnum": job.jobnum, "task_id": tasks.jobs[job.jobnum], "keys": dict(job.keys)},
-        "parents": sorted(_producers(plan, quanta) - {job.jobnum}),
-        "archive": {"name": around.archive, "root": around.archive_root},
-        "environment": {**around.environment, **plan.environment},
-        "filetypes": {name: plan.filetypes[name] for name in sorted(used) if name in plan.filetypes},
-        "quanta": [_quantum(plan, quantum, tasks) for quantum in quanta],
-    }
+def shard(jobnums: Sequence[int], lines: Sequence[bytes], common: str | None) -> bytes:
+    """Return a shard of one line per job; without a file *common* each line is a whole capsule."""
+    starts = list(accumulate([len(line) + 1 for line in lines], initial=0))[:-1]
+    head = {"format": FORMAT, "common": common, "jobs": jobnums, "starts": starts}
+    return b"\n".join([_ENCODER.encode(head), *lines, b""])
 
 
-def _producers(plan: Plan, quanta: list[Quantum]) -> set[int]:
-    makers = {plan.files[use.file].producer for quantum in quanta for use in quantum.inputs}
-    return {plan.job_of[maker] for maker in makers if maker > 0}
-
-
-def _quantum(plan: Plan, quantum: Quantum, tasks: Tasks) -> dict[str, Any]:
-    return {
-        "task_id": tasks.quanta[quantum.wrapnum],
-        "wrapnum": quantum.wrapnum,
-        "module": quantum.module,
-        "wrapper": plan.wrappers[quantum.module],
-        "keys": dict(quantum.keys),
-        "parameters": dict(quantum.parameters),
-        "log": {"filename": quantum.log, "archive_path": quantum.log_path},
-        "inputs": [_input(plan, use) for use in quantum.inputs],
-        "lists": [{**_named(plan, one.file, one.section, one.path), "content": one.content} for one in quantum.lists],
-        "outputs": [_output(plan, use) for use in quantum.outputs],
-        "execs": [_exec(plan, one) for one in quantum.execs],
-    }
-
-
-def _named(plan: Plan, index: int, section: str, path: str) -> dict[str, Any]:
-    file = plan.files[index]
-    return {
-        "section": section,
-        "filename": file.filename,
-        "compression": file.compression,
-        "filetype": file.filetype,
-        "path": path,
-        "archive_path": file.archive_path,
-        "metadata": dict(file.metadata),
-    }
-
-
-def _input(plan: Plan, use: Use) -> dict[str, Any]:
-    file = plan.files[use.file]
-    return {
-        **_named(plan, use.file, use.section, use.path),
-        "size": file.size,
-        "checksum": file.checksum,
-        "rename": use.rename,
-        "producer": plan.job_of[file.producer] if file.producer > 0 else None,
-    }
-
-
-def _output(plan: Plan, use: Use) -> dict[str, Any]:
-    file = plan.files[use.file]
-    return {**_named(plan, use.file, use.section, use.path), "optional": file.optional, "save": file.save}
-
-
-def _exec(plan: Plan, one: PlannedExec) -> dict[str, Any]:
-    return {
-        "execnum": one.num,
-        "name": str(one.argv[0]) if one.argv else "",
-        "argv": list(one.argv),
-        "version_flag": one.version_flag,
-        "used": [plan.files[i].name for i in one.used],
-        "generated": [plan.files[i].name for i in one.generated],
-        "derived": [[plan.files[child].name, plan.files[parent].name] for child, parent in one.derived],
-    }
+def _shared(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return module -> what all of its quanta share."""
+    first: dict[str, Quantum] = {}
+    shared: dict[str, dict[str, Any]] = {}
+    for quantum in plan.quanta:
+        model = first.setdefault(quantum.module, quantum)
+        found = shared.setdefault(quantum.module, {name: getattr(quantum, name) for name in _OFTEN_SHARED})
+        if quantum.log_path != model.log_path:
+            found.pop("log_path", None)
+        if quantum.parameters is not model.parameters and quantum.parameters != model.parameters:
+            found.pop("parameters", None)
+    return shared

@@ -198,20 +198,28 @@ class Plan:
         return found.hexdigest()
 
     def bind(self, attnum: int) -> Plan:
-        """Return the plan with the attempt number in every name."""
+        """Return the plan with the attempt number in every name. Goes through its JSON, so it takes its time: whoever
+        writes texts of a plan puts the number into those (`bind_attempt`)."""
         bound = from_text(bind_attempt(self.text, attnum))
         object.__setattr__(bound, "identity", {**bound.identity, "attnum": attnum})
         return bound
 
 
-def _simple(value: object) -> str:
+def bound_keys(keys: Mapping[str, Scalar], attnum: int) -> Mapping[str, Scalar]:
+    """Return keys of a job or quantum with the attempt number in its place, where one holds it."""
+    if not any(isinstance(value, str) and "${attnum" in value for value in keys.values()):
+        return keys
+    return {key: bind_attempt(value, attnum) if isinstance(value, str) else value for key, value in keys.items()}
+
+
+def simple(value: object) -> str:
     """Return quoted literals, a kind of text of their own (`facade.wcl.template.Quoted`), as text."""
     if isinstance(value, str):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no place in a plan")
 
 
-_ENCODER = msgspec.json.Encoder(enc_hook=_simple, order="deterministic")
+_ENCODER = msgspec.json.Encoder(enc_hook=simple, order="deterministic")
 
 
 def encoded(value: object) -> bytes:

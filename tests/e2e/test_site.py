@@ -150,8 +150,9 @@ def dies(site: World, victim: str) -> None:
     assert subprocess.run(argv, env=site.env(), cwd=site.home).returncode == 9
 
 
-def test_a_submission_that_dies_before_its_run_directory_is_carried_on(site: World) -> None:
-    dies(site, "facade.submit.materialise")
+@pytest.mark.parametrize("victim", ["facade.submit.materialise", "facade.engines.rundir.RunDirectory.write"])
+def test_a_submission_that_dies_before_its_run_directory_is_whole_is_carried_on(site: World, victim: str) -> None:
+    dies(site, victim)
     shown = site.facade("stat", "u_1_r3p01").stdout
     assert "it was never started" in shown and "facade resume u_1_r3p01" in shown
     site.facade("resume", "u_1_r3p01", "--wait")
@@ -185,9 +186,15 @@ def test_an_attempt_number_of_ones_own(site: World) -> None:
 def test_a_job_by_hand(site: World) -> None:
     site.facade("submit", "campaign.wcl", "--wait")
     run = site.home / "work/runs/u_1_r3p01"
-    capsule = run / "jobs/000/j000001.json"
-    assert json.loads(capsule.read_text())["attempt"]["name"] == "u_1_r3p01"
+    capsule = run / "jobs/000/capsules.jsonl#1"
+    shown = site.facade("job", "show", capsule).stdout
+    assert json.loads(shown)["attempt"]["name"] == "u_1_r3p01"
     site.facade("job", "run", capsule)
+    alone = run / "jobs/000/j000001.json"
+    alone.write_text(shown)
+    site.facade("job", "run", alone)
+    assert len(list(alone.parent.glob("j000001.receipt.*"))) == 3, "a capsule in a file of its own is the same job"
+    assert "holds no job 2" in site.facade("job", "run", run / "jobs/000/capsules.jsonl#2", code=2).stderr
     site.facade("job", "run", run / "nothing.json", code=2)
     assert site.json("stat", "u_1_r3p01")["quanta"] == {"succeeded": 2}
 

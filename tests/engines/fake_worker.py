@@ -24,13 +24,19 @@ def note(text):
     os.close(handle)
 
 
+def read(capsule):
+    file, _, number = capsule.rpartition("#")
+    head, *lines = Path(file).read_text().splitlines()
+    return int(number), json.loads(lines[json.loads(head)["jobs"].index(int(number))])
+
+
 def serve(capsule):
-    what = json.loads(Path(capsule).read_text())
-    number, run = int(os.path.basename(capsule)[1:-5]), 0
+    number, what = read(capsule)
+    stem, run = os.path.join(os.path.dirname(capsule), f"j{number:06}"), 0
     while True:
         run += 1
         try:
-            open(f"{capsule[:-5]}.receipt.{run:02}.jsonl", "x").close()
+            open(f"{stem}.receipt.{run:02}.jsonl", "x").close()
             break
         except FileExistsError:
             pass
@@ -50,7 +56,7 @@ def main():
     while line := sys.stdin.readline():
         capsule = json.loads(line)["capsule"]
         code = serve(capsule)
-        babbles = "babble" in Path(capsule).read_text()
+        babbles = "babble" in read(capsule)[1]
         print("babble" if babbles else json.dumps({"capsule": capsule, "code": code}), flush=True)
         if code > 128:
             return

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from facade.engines import local
 from facade.engines.local import JobEvent
-from facade.engines.rundir import EngineJob, RunDirectory
+from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
+from facade.plan.capsule import shard
 
 FAKE = (sys.executable, "-S", str(Path(__file__).with_name("fake_worker.py")))
 
@@ -25,26 +27,32 @@ DIAMOND: Table = {1: (0, ()), 2: (0, (1,)), 3: (0, (1,)), 4: (0, (2, 3))}
 
 def make_run(path: Path, table: Table, what: Mapping[int, Any] | None = None) -> RunDirectory:
     """Write a run whose capsules tell the fake worker what to do: ``{"codes": [75, 0]}`` and the like."""
-    jobs = tuple(
-        EngineJob(number, block, parents, RunDirectory.capsule_path(number), f"job {number}")
-        for number, (block, parents) in table.items()
-    )
+    jobs = tuple(EngineJob(number, block, parents, f"job {number}") for number, (block, parents) in table.items())
     blocks = tuple(f"block{n}" for n in range(1 + max((job.block for job in jobs), default=0)))
     run = RunDirectory(path, "Ht0_r11p01", 1, blocks, jobs)
-    for job in jobs:
-        capsule = run.capsule(job.jobnum)
-        capsule.parent.mkdir(parents=True, exist_ok=True)
-        capsule.write_text(json.dumps((what or {}).get(job.jobnum, {})))
+    put_capsules(run, {job.jobnum: json.dumps((what or {}).get(job.jobnum, {})) for job in jobs})
     run.write()
     return run
 
 
-def make_real(path: Path, table: Table, scripts: Mapping[int, str]) -> RunDirectory:
-    """Write a run whose jobs each run a line of shell, for the real worker and for HTCondor."""
+def put_capsules(run: RunDirectory, capsules: Mapping[int, str]) -> None:
+    """Write shards of whole capsules, one to a line."""
+    run.path.mkdir(exist_ok=True)
+    for place, jobnums in groupby(sorted(capsules), folder):
+        listed = list(jobnums)
+        file = run.path / place / CAPSULES
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(shard(listed, [capsules[n].encode() for n in listed], None))
+
+
+def make_real(
+    path: Path, table: Table, scripts: Mapping[int, str], spoilt: dict[int, str] | None = None
+) -> RunDirectory:
+    """Write a run whose jobs each run a line of shell, for the real worker and for HTCondor; some capsules *spoilt*."""
     run = make_run(path, table)
     (path / "archive").mkdir(exist_ok=True)
-    for job in run.jobs:
-        run.capsule(job.jobnum).write_text(json.dumps(_capsule(path, job, scripts.get(job.jobnum, "true"))))
+    texts = {j.jobnum: json.dumps(_capsule(path, j, scripts.get(j.jobnum, "true"))) for j in run.jobs}
+    put_capsules(run, texts | (spoilt or {}))
     return run
 
 

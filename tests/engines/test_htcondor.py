@@ -92,8 +92,7 @@ def test_only_what_the_surroundings_did_is_tried_again(condor_pool: CondorPool, 
     """1 loses its process once, 2 always, 3 fails, 4 is no capsule."""
     table = {n: (0, ()) for n in range(1, 5)}
     once = f"test -e {tmp_path}/once || {{ touch {tmp_path}/once; kill -9 $PPID; }}"
-    run = make_real(tmp_path, table, {1: once, 2: "kill -9 $PPID", 3: "exit 75"})
-    run.capsule(4).write_text("no JSON")
+    run = make_real(tmp_path, table, {1: once, 2: "kill -9 $PPID", 3: "exit 75"}, {4: "no JSON"})
     cluster = ask(condor_pool, "submit", run.path)
     wait_for(lambda: ask(condor_pool, "status", cluster)["waiting"], SECONDS)
     wait_for_end(condor_pool, run)

@@ -58,8 +58,7 @@ def test_a_failing_payload_is_not_tried_again_and_mending_it_suffices(tmp_path: 
 
 
 def test_a_bad_capsule_is_told_as_such(tmp_path: Path):
-    run = make_real(tmp_path, {1: (0, ())}, {})
-    run.capsule(1).write_text("no JSON")
+    run = make_real(tmp_path, {1: (0, ())}, {}, {1: "no JSON"})
     watch = Watch(run, command=COMMAND)
     assert not watch()
     assert (watch.events[-1].code, watch.events[-1].detail) == (2, "the capsule is bad")

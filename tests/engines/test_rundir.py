@@ -17,12 +17,14 @@ def test_it_is_read_back_as_it_was_written(tmp_path: Path):
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
-@pytest.mark.parametrize(("jobnum", "path"), [
-    (1, "jobs/000/j000001.json"), (999, "jobs/000/j000999.json"), (1000, "jobs/001/j001000.json"),
-    (1234567, "jobs/1234/j1234567.json"),
+@pytest.mark.parametrize(("jobnum", "capsule", "stem"), [
+    (1, "jobs/000/capsules.jsonl#1", "jobs/000/j000001"), (999, "jobs/000/capsules.jsonl#999", "jobs/000/j000999"),
+    (1000, "jobs/001/capsules.jsonl#1000", "jobs/001/j001000"),
+    (1234567, "jobs/1234/capsules.jsonl#1234567", "jobs/1234/j1234567"),
 ])  # fmt: skip
-def test_capsules_lie_in_folders_of_a_thousand(jobnum: int, path: str):
-    assert RunDirectory.capsule_path(jobnum) == path
+def test_a_thousand_jobs_share_a_folder_and_a_file_of_capsules(tmp_path: Path, jobnum: int, capsule: str, stem: str):
+    run = RunDirectory(tmp_path, "x", 1, (), ())
+    assert (run.capsule(jobnum), run.stem(jobnum)) == (tmp_path / capsule, tmp_path / stem)
 
 
 def test_receipts_come_in_the_order_of_runs(tmp_path: Path):
@@ -35,8 +37,8 @@ def test_receipts_come_in_the_order_of_runs(tmp_path: Path):
 
 @pytest.mark.parametrize(("text", "says"), [
     (None, "is no run directory: run.json: No such file"), ("", "is damaged"), ("[]", "is damaged"),
-    ('{"format": 2}', "has format 2"), ('{"format": 1, "name": "x"}', "damaged: KeyError: 'jobs'"),
-    ('{"format":1,"name":"x","attempt_id":1,"blocks":["b"],"jobs":[[1,0,[]]]}', "damaged: ValueError"),
+    ('{"format": 1}', "has format 1"), ('{"format": 2, "name": "x"}', "damaged: KeyError: 'jobs'"),
+    ('{"format":2,"name":"x","attempt_id":1,"blocks":["b"],"jobs":[[1,0,[]]]}', "damaged: ValueError"),
 ])  # fmt: skip
 def test_a_bad_one_is_told_with_a_remedy(tmp_path: Path, text: str | None, says: str):
     if text is not None:
@@ -52,6 +54,6 @@ def test_a_bad_one_is_told_with_a_remedy(tmp_path: Path, text: str | None, says:
     ([(1, 0, (1,))], "job 1 waits for 1"),
 ])  # fmt: skip
 def test_what_no_engine_could_run_is_refused(tmp_path: Path, jobs: list[tuple[int, int, tuple[int, ...]]], says: str):
-    made = tuple(EngineJob(n, block, parents, RunDirectory.capsule_path(n)) for n, block, parents in jobs)
+    made = tuple(EngineJob(n, block, parents) for n, block, parents in jobs)
     with pytest.raises(InputError, match=says):
         RunDirectory(tmp_path, "x", 1, ("a", "b"), made)
