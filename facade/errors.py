@@ -46,20 +46,33 @@ class Fault:
     def __str__(self) -> str:
         head = f"{self.location}: " if self.location else ""
         tail = f" [{self.code}]" if self.code else ""
-        lines = [f"{head}{self.severity}: {self.message}{tail}"]
+        lines = [f"{head}{self.severity}: {self.message.translate(_VISIBLE)}{tail}"]
         if self.excerpt and self.location:
-            before, under = self.excerpt[: self.location.column - 1], self.excerpt[self.location.column - 1 :]
-            lead = "".join("\t" if c == "\t" else " " * _columns(c) for c in before)
-            carets = "^" * max(1, sum(_columns(c) for c in under[: self.width]) if under else self.width)
-            lines += [f"    {self.excerpt.translate(_VISIBLE)}", f"    {lead}{carets}"]
+            lines += _underlined(self.excerpt, self.location.column - 1, self.width)
         lines += [f"  included from {place}" for place in self.included_from]
         if self.remedy:
             lines.append(f"  {self.remedy}")
         return "\n".join(lines)
 
 
-_VISIBLE = {code: 0x2400 + code for code in range(32) if code != 9}
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}
 """Control characters as pictures: what a campaign holds must not move the cursor of a terminal."""
+MAX_EXCERPT = 120
+"""Longest part of a source line that is shown, in characters."""
+
+
+def _underlined(line: str, start: int, width: int) -> list[str]:
+    """Return *line*, or what stands around *start* if it is long, and carets below *width* characters of it."""
+    if len(line) > MAX_EXCERPT:
+        first = max(0, min(start - MAX_EXCERPT // 2, len(line) - MAX_EXCERPT))
+        last = first + MAX_EXCERPT
+        line = ("…" if first else "") + line[first:last] + ("…" if last < len(line) else "")
+        start -= first - bool(first)
+        width = min(width, len(line) - start)
+    lead = "".join("\t" if c == "\t" else " " * _columns(c) for c in line[:start])
+    under = line[start : start + width]
+    carets = "^" * max(1, sum(map(_columns, under)) + (width - len(under)))
+    return [f"    {line.translate(_VISIBLE)}", f"    {lead}{carets}"]
 
 
 def _columns(character: str) -> int:

@@ -36,6 +36,8 @@ class Among:
         self.columns, self.faults, self.complete = columns, faults, complete
         self.campaign, self.modules = columns.campaign, columns.modules
         self.root = self.campaign.document.root
+        self.wanted: set[str] = set()
+        """Modules that do not run although others depend on them; that is told there."""
         self.position = {name: index for index, name in enumerate(self.modules)}
         self.blocks = {block.name: index for index, block in enumerate(self.campaign.blocks)}
 
@@ -64,6 +66,7 @@ class Among:
         if name not in defined:
             self.faults.unknown(depends.at, "module", name, [one for one in defined if one != module.name], code="F408")
         elif self.complete:
+            self.wanted.add(name)
             message = f"module '{name}' does not run: no modulelist names it"
             remedy = f"add '{name}' to modulelist, before '{module.name}'"
             self.faults.at(depends.at, message, remedy, code="F409")
@@ -142,7 +145,7 @@ class Among:
             return  # in a block that does not run nothing is replaced
         named = {item.text.lower() for value in lists for item in value.items()}
         for name, section in (self.root.section("module") or Section()).sections():
-            if name not in self.modules and name not in named and self._own(section, lists):
+            if name not in {*self.modules, *self.wanted, *named} and self._own(section, lists):
                 message, remedy = f"module '{name}' never runs: no modulelist names it", "add it to one, or remove it"
                 self.faults.warn(section, message, remedy, code="F417")
 

@@ -5,6 +5,7 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from facade.campaign.among import check_among
@@ -25,6 +26,7 @@ from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
+_HEADER = re.compile(r"header:\s*[^\s:]", re.IGNORECASE)
 REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
 IDENTITY = ("project", "campaign", "pipeline", "pipeprod", "pipever", "jira_id", "reqnum", "unitname", "attnum")
 MAX_LABEL = 30
@@ -148,7 +150,7 @@ def _filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
             kind, _, source = value.text.partition(" ")
             if kind not in COLUMN_TYPES:
                 faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES, code="F211")
-            if source.strip() and not source.strip().lower().startswith("header:"):
+            if source.strip() and not _HEADER.match(source.strip()):
                 start = len(value.text) - len(source.strip())
                 message = f"column source '{source.strip()}' is not known"
                 faults.at(value.part(start, len(value.text)), message, "write header:KEY, or nothing", code="F212")

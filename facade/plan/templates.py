@@ -172,7 +172,9 @@ class Compiler:
         for name, values in found.choices.items():
             if name not in named.choices:
                 message = f"'{name}' is a list of {len(values)} values, but one is needed here"
-                remedy = "quote the value if it is one, or let the file's name use the variable too"
+                value = self.campaign.scope(self.module).lookup(name)
+                where = f" ({value.location})" if isinstance(value, Value) else ""
+                remedy = f"quote the value{where} if it is one, or let the file's name use the variable too"
                 self.faults.append(self.document.fault(message, at, code="F116", remedy=remedy))
         return found.template
 

@@ -214,7 +214,7 @@ class _Compiler:
         inner = written_name.literal
         if inner is None:
             message = f"'{written}': a name cannot depend on a loop value"
-            raise BadReference(message, code="F108", remedy="use names that the campaign defines, or a column")
+            raise BadReference(message, code="F108", remedy="write the name out, or let a query supply a column")
         name, colon, width = inner.lower().partition(":")
         if not name.strip():
             raise BadReference(f"'{written}' names no variable", code="F105", remedy="write ${NAME}")

@@ -17,8 +17,8 @@ BIN = Path(sys.executable).parent
 CAMPAIGN = ROOT / "wcl/demo/campaign.wcl"
 FOREIGN = ("FACADE_", "CONDOR_CONFIG", "_CONDOR_", "PG")
 """Variables of whoever runs the tests that must not reach them …"""
-PLACES = ("FACADE_CONDOR_PREFIX", "FACADE_PG_BINDIR")
-"""… but for those that say where programs are."""
+PLACES = ("FACADE_CONDOR_PREFIX", "FACADE_PG_BINDIR", "FACADE_REWRITE")
+"""… but for those that say where programs are, and that golden texts are to be written anew."""
 
 
 def foreign(environ: Iterable[str]) -> list[str]:
