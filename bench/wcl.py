@@ -20,6 +20,7 @@ import tomllib
 import tracemalloc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from facade.wcl import Scope, Section, Value, loads
 
@@ -184,7 +185,7 @@ def expanding(rounds: int) -> Figure:
     pattern = root.value("pattern")
     assert isinstance(pattern, Value)
     template = Scope(root, late=frozenset(names)).compile(pattern)
-    rows: list[Mapping[str, str | int]] = [
+    rows: list[Mapping[str, Any]] = [
         {"flabel": "calexp", "filter": "HSC-R", "visit": 903334 + n, "ccd": n % 112, "tract": 0, "patch": f"{n % 9},5"}
         for n in range(1000)
     ]
@@ -192,7 +193,7 @@ def expanding(rounds: int) -> Figure:
     dollars = string.Template("$flabel-$filter-$visit-$ccd-$tract-$patch.fits")
     braces = "{flabel}-{filter}-{visit}-{ccd:03d}-{tract}-{patch}.fits"
 
-    def repeat(fill: Callable[[Mapping[str, str | int]], str]) -> float:
+    def repeat(fill: Callable[[Mapping[str, Any]], str]) -> float:
         def work() -> None:
             for _ in range(times):
                 for row in rows:
@@ -200,11 +201,11 @@ def expanding(rounds: int) -> Figure:
 
         return seconds(work, rounds)
 
-    def percent(r: Mapping[str, str | int]) -> str:
+    def percent(r: Mapping[str, Any]) -> str:
         return "%s-%s-%s-%03d-%s-%s.fits" % (  # noqa: UP031
             r["flabel"], r["filter"], r["visit"], r["ccd"], r["tract"], r["patch"])  # fmt: skip
 
-    def fstring(r: Mapping[str, str | int]) -> str:
+    def fstring(r: Mapping[str, Any]) -> str:
         return f"{r['flabel']}-{r['filter']}-{r['visit']}-{r['ccd']:03d}-{r['tract']}-{r['patch']}.fits"
 
     assert {template.format(row) for row in rows} == {percent(row) for row in rows} == {fstring(row) for row in rows}
