@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from campaigns import small, text
+from campaigns import RAWS, lines, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facade.campaign.keywords import KEYWORDS
-from facade.errors import CampaignError
+from facade.campaign.read import examine
+from facade.codes import CODES
+from facade.errors import CampaignError, MissingInputError
+from facade.plan import Inputs, plan
+from facade.plan.foresee import foreseen
+from facade.wcl import loads
 
+FORESEEN = {"F401", "F402", "F403", "F404", "F406", "F410", "F411", "F413", "F414", "F514", "F520", "F521"}
+"""Faults of planning that are told before there are rows."""
 LINES = text().splitlines()
 NAMES = sorted(
     {one.name.replace("<N>", "1").strip("<>") for one in KEYWORDS} | {"b", "reduce", "stack", "raw", "img", "imgs"}
@@ -16,7 +23,8 @@ NAMES = sorted(
 VALUES = st.sampled_from(
     ["", ",", "a, b", '"a, b"', '""', "${visit}", "${nope}", "${loop}", "${file.raw.fullname}", "file.raw",
      "list.imgs.img", "file.raw:file.img", "list.imgs.img:--x $(ccd)", "'^'.join(list.imgs.img.ccd)", "(1:3)", "true",
-     "8GB", "reduce.file.img", "/", "../..", "${", "$FUNC{a.b,c}", "(", "[0]", "raw.", ".", "-", "img", "d", "é"]
+     "8GB", "reduce.file.img", "/", "../..", "${", "$FUNC{a.b,c}", "(", "[0]", "raw.", ".", "-", "img", "d", "é", "visit", "ccd", "visit, ccd", "band, visit", "out", "one", "stack.file.coadd",
+     "stack, reduce", "x-${visit}.fits", "coadd"]
 )  # fmt: skip
 
 
@@ -44,12 +52,31 @@ def edits(draw: st.DrawFn) -> str:
 @given(edits())
 @settings(max_examples=300, deadline=None)
 def test_any_campaign_is_read_or_refused(whole: str) -> None:
+    """All that is said has a code and a place, and is said once; what needs no rows to be seen is looked for too."""
     try:
-        campaign = small(whole)
+        examined = examine(loads(whole, "c.wcl"))
     except CampaignError as error:
-        assert error.faults
-        assert all(fault.location is not None and fault.severity == "error" for fault in error.faults)
-        assert len(set(error.faults)) == len(error.faults)
-    else:
-        assert all(warning.location is not None and warning.severity == "warning" for warning in campaign.warnings)
-        assert campaign.blocks
+        assert error.faults  # no WCL at all
+        return
+    faults = [*examined.faults, *foreseen(examined)]
+    assert all(fault.location is not None and fault.code in CODES for fault in faults)
+    assert len(set(faults)) == len(faults)
+    wrong = any(fault.severity == "error" for fault in examined.faults)
+    assert wrong or (examined.campaign.blocks and len(examined.sound) == len(examined.campaign.modules))
+
+
+@given(edits())
+@settings(max_examples=200, deadline=None)
+def test_what_is_told_before_rows_are_known_is_true_once_they_are(whole: str) -> None:
+    """A campaign whose only errors were foreseen cannot be planned; without errors it is planned, or refused."""
+    try:
+        examined = examine(loads(whole, "c.wcl"))
+    except CampaignError:
+        return
+    errors = {fault.code for fault in [*examined.faults, *foreseen(examined)] if fault.severity == "error"}
+    if errors <= FORESEEN:
+        try:
+            plan(examined.campaign, Inputs({"reduce.file.raw": lines("raw", RAWS)}))
+        except (CampaignError, MissingInputError):
+            return
+        assert not errors
