@@ -244,7 +244,8 @@ begin
   else
     update quantum
        set failure_class = failure ->> 'class', failure_step = failure ->> 'step',
-           failure_message = failure ->> 'message', failure_tail = failure ->> 'tail'
+           failure_message = failure ->> 'message', failure_tail = failure ->> 'tail',
+           fp_run = coalesce((line ->> 'fp_run')::uuid, fp_run)
      where task_id = ended;
   end if;
 end $$;

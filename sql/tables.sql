@@ -67,6 +67,8 @@ create table pfw_attempt (
   operator text not null,
   submit_key uuid not null,
   plan_id text not null constraint pfw_attempt_plan references plan,
+  run_plan_id text constraint pfw_attempt_run_plan references plan,
+  programs jsonb not null default '{}',
   engine text,
   engine_job text,
   run_dir text not null,
@@ -79,6 +81,8 @@ create table pfw_attempt (
   constraint pfw_attempt_one_task unique (task_id)
 );
 comment on table pfw_attempt is 'attempts at a unit; (reqnum, unitname, attnum) is the identity every file name carries';
+comment on column pfw_attempt.run_plan_id is 'what of the plan is run, without what is reused or not needed; null: all of it';
+comment on column pfw_attempt.programs is 'what each program of the plan was when its fingerprints were made';
 
 create table pfw_block (
   task_id bigint primary key constraint pfw_block_task references task,
@@ -133,6 +137,12 @@ create table quantum (
   modname text not null,
   name text not null,
   wrapkeys text not null,
+  fp_own uuid,
+  fp_plan uuid,
+  fp_run uuid,
+  reason text,
+  outputs text[],
+  suffixes text[],
   log_desfile_id bigint constraint quantum_log references desfile,
   failure_class text,
   failure_step text,
@@ -141,7 +151,31 @@ create table quantum (
   constraint quantum_number unique (pfw_attempt_id, wrapnum)
 ) with (fillfactor = 90);
 create index quantum_by_job on quantum (pfw_job_task_id);
+create index quantum_by_fingerprint on quantum (fp_plan) where fp_plan is not null;
+create index quantum_forced on quantum (pfw_attempt_id) where reason = 'forced';
 comment on table quantum is 'executions of modules, planned or run; name is the wrapper, wrapkeys its loop values as JSON';
+comment on column quantum.fp_own is 'fingerprint of what it does, its inputs left out';
+comment on column quantum.fp_plan is 'the same with its inputs, as planning knew them';
+comment on column quantum.fp_run is 'the same with what its inputs were when it had succeeded';
+comment on column quantum.reason is 'why it is run: new, upstream, gone or forced (docs/reuse.md)';
+comment on column quantum.outputs is 'names of the files it promises, in order; suffixes are their compressions (null: none has one)';
+
+create type quantum_decision as enum ('reuse', 'not-needed', 'not-selected');
+
+create table left_out (
+  pfw_attempt_id bigint not null,
+  wrapnum int not null,
+  modname text not null,
+  wrapkeys text not null,
+  decision quantum_decision not null,
+  reason text not null,
+  source_task_id bigint constraint left_out_source references quantum,
+  primary key (pfw_attempt_id, wrapnum),
+  constraint left_out_has_source check ((decision = 'reuse') = (source_task_id is not null))
+);
+create index left_out_by_source on left_out (source_task_id) where source_task_id is not null;
+comment on table left_out is
+  'quanta of an attempt''s plan that it does not run; source_task_id is the quantum whose outputs are taken instead';
 
 create table pfw_exec (
   task_id bigint primary key constraint pfw_exec_task references task,

@@ -245,6 +245,12 @@ class Session:
             cursor.execute(statement, params)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
+    def tuples(self, statement: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of one statement as bare tuples: for a hundred thousand of them."""
+        with translated(), self.connection().cursor(cursor_factory=extensions.cursor) as cursor:
+            cursor.execute(statement, params)
+            return cursor.fetchall()
+
 
 def _hung_up(connection: Connection) -> bool:
     """Tell whether the server has gone from an idle connection: only a farewell makes it readable."""
@@ -272,4 +278,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 
 
 def _copied(value: Any) -> str:
-    return "\\N" if value is None else str(value).translate(_ESCAPES)
+    if value is None:
+        return "\\N"
+    text = value if type(value) is str else str(value)
+    # nearly every text is plain, and to see that costs a tenth of a translation
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from facade.plugins import Row, Rows
-from facade.registry import definitions, files, lineage, overview, questions, runs, submission, tags
+from facade.registry import definitions, files, lineage, overview, questions, reuse, runs, submission, tags
 from facade.registry.connection import Address, Session
 from facade.registry.values import (
     Answer,
@@ -184,6 +184,34 @@ class Registry:
             InputError: no such plan.
         """
         return runs.plan_body(self._session, plan_id)
+
+    def run_plan_body(self, attempt_id: int) -> bytes:
+        """Return the canonical JSON of what an attempt runs of its plan.
+
+        Raises:
+            InputError: no such attempt.
+        """
+        return runs.run_plan_body(self._session, attempt_id)
+
+    # -- reuse
+
+    def successes(
+        self, fingerprints: Sequence[str], *, scope: str, identity: Mapping[str, Any], archive: str
+    ) -> Iterator[reuse.Earlier]:
+        """Yield quanta that succeeded with one of *fingerprints*, newest first; see `reuse.successes`."""
+        return reuse.successes(self._session, fingerprints, scope=scope, identity=identity, archive=archive)
+
+    def forced(self, reqnum: int, unitname: str) -> dict[tuple[str, str], int]:
+        """Return (module, keys as JSON) -> in how many attempts of the unit that quantum was made again on demand."""
+        return reuse.forced(self._session, reqnum, unitname)
+
+    def likest(self, reqnum: int, unitname: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], reuse.Kin]:
+        """Return the newest success of the unit for each (module, keys as JSON), whatever its fingerprint was."""
+        return reuse.likest(self._session, reqnum, unitname, wanted)
+
+    def own_fingerprints(self, attempt_id: int) -> dict[int, str]:
+        """Return the fingerprint of what each quantum of an attempt does (its inputs left out), by wrapnum."""
+        return reuse.own_fingerprints(self._session, attempt_id)
 
     # -- files
 

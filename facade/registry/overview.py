@@ -35,6 +35,14 @@ select q.task_id, q.wrapnum, j.jobnum, q.modname, q.wrapkeys as keys, t.state::t
  where q.pfw_attempt_id = %s and t.state in ('failed', 'blocked', 'lost')
  order by t.state, q.wrapnum
 """
+REUSED = """
+select a.unitname, a.reqnum, a.attnum, count(*) as quanta
+  from left_out l join quantum q on q.task_id = l.source_task_id join pfw_attempt a on a.id = q.pfw_attempt_id
+ where l.pfw_attempt_id = %s group by a.id order by a.id
+"""
+LEFT_OUT = """
+select decision::text, count(*) as quanta from left_out where pfw_attempt_id = %s group by decision order by decision
+"""
 RUNNING = """
 select j.task_id, j.jobnum, t.run, t.exec_host as host, j.batch_id, j.slot, t.start_time,
        s.wrapnum, s.modname, s.step, s.step_since
@@ -70,4 +78,9 @@ def overview(session: Session, attempt_id: int) -> Overview:
             RunningJob(**row | {"step": State(row["step"]) if row["step"] else None})
             for row in session.rows(RUNNING, params)
         ),
+        reused={
+            runs.attempt_name(row["unitname"], row["reqnum"], row["attnum"]): row["quanta"]
+            for row in session.rows(REUSED, params)
+        },
+        left_out={row["decision"]: row["quanta"] for row in session.rows(LEFT_OUT, params)},
     )

@@ -260,6 +260,14 @@ def set_data_state(session: Session, attempt_id: int, data_state: str) -> None:
     session.rows("update pfw_attempt set data_state = %s where id = %s", (data_state, attempt_id))
 
 
+def run_plan_body(session: Session, attempt_id: int) -> bytes:
+    """Return the canonical JSON of what an attempt runs of its plan."""
+    found = session.rows("select coalesce(run_plan_id, plan_id) as id from pfw_attempt where id = %s", (attempt_id,))
+    if not found:
+        raise InputError(f"there is no attempt {attempt_id}")
+    return plan_body(session, found[0]["id"])
+
+
 def plan_body(session: Session, plan_id: str) -> bytes:
     """Return a plan's canonical JSON."""
     found = session.rows("select body from plan where plan_id = %s", (plan_id,))

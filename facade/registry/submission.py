@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from facade.errors import InputError, RefusedError
-from facade.registry import runs
+from facade.registry import reuse, runs
 from facade.registry.connection import Cursor, Session, copy
-from facade.registry.values import Attempt, Block, DataQuery, Ids, Job, Quantum
+from facade.registry.values import Attempt, Block, DataQuery, Ids, Job, LeftOut, Quantum
 
 
 class _AbandonedError(Exception):
@@ -89,6 +89,8 @@ class Submission:
         *,
         plan_id: str,
         plan_body: bytes,
+        run_plan: tuple[str, bytes] | None = None,
+        programs: Mapping[str, str] | None = None,
         run_dir: str,
         engine: str | None = None,
         archive_path: str | None = None,
@@ -96,21 +98,27 @@ class Submission:
         jobs: Sequence[Job] = (),
         quanta: Sequence[Quantum] = (),
         queries: Sequence[DataQuery] = (),
+        left_out: Sequence[LeftOut] = (),
     ) -> Ids:
         """Write the attempt and all its tasks, state planned; *plan_body* is the plan's canonical JSON.
+
+        *run_plan* is id and JSON of what remains of the plan without what is *left_out*; *programs* says what the
+        programs were when the fingerprints were made.
 
         A repeated submit key writes nothing and returns the ids of the attempt it made before.
         """
         if self.existing:
             self.registered = True
             return runs.read_ids(self._cursor, self.existing.id)
-        self._cursor.execute(
-            "insert into plan (plan_id, body) values (%s, %s) on conflict do nothing",
-            (plan_id, zlib.compress(plan_body)),
-        )
+        for one, body in ((plan_id, plan_body), *([run_plan] if run_plan else [])):
+            self._cursor.execute(
+                "insert into plan (plan_id, body) values (%s, %s) on conflict do nothing", (one, zlib.compress(body))
+            )
         how = {"plan_id": plan_id, "run_dir": run_dir, "engine": engine, "archive_path": archive_path}
+        how |= {"run_plan_id": run_plan[0] if run_plan else None, "programs": json.dumps(dict(programs or {}))}
         attempt, task = self._register_attempt(how)
         self.registered = True
+        reuse.register_left_out(self._cursor, attempt, left_out)
         return _register_parts(self._cursor, attempt, task, blocks, jobs, quanta, queries)
 
     def _register_attempt(self, how: Mapping[str, Any]) -> tuple[int, int]:
@@ -131,9 +139,9 @@ class Submission:
         }
         self._cursor.execute(
             "insert into pfw_attempt (reqnum, unitname, attnum, task_id, operator, submit_key, plan_id,"
-            " engine, run_dir, archive_path)"
+            " run_plan_id, programs, engine, run_dir, archive_path)"
             " values (%(reqnum)s, %(unitname)s, %(attnum)s, %(task_id)s, %(operator)s, %(submit_key)s, %(plan_id)s,"
-            " %(engine)s, %(run_dir)s, %(archive_path)s) returning id",
+            " %(run_plan_id)s, %(programs)s, %(engine)s, %(run_dir)s, %(archive_path)s) returning id",
             columns,
         )
         attempt: int = _one(self._cursor)["id"]
@@ -206,11 +214,14 @@ def _register_parts(
     copy(
         cursor,
         "quantum",
-        ("task_id", "pfw_attempt_id", "pfw_block_task_id", "pfw_job_task_id", "wrapnum", "modname", "name", "wrapkeys"),
+        (
+            *("task_id", "pfw_attempt_id", "pfw_block_task_id", "pfw_job_task_id"),
+            *("wrapnum", "modname", "name", "wrapkeys", *reuse.COLUMNS),
+        ),
         (
             (
                 *(of_quantum[q["wrapnum"]], attempt, home[q["jobnum"]], of_job[q["jobnum"]]),
-                *(q["wrapnum"], q["module"], q["wrapper"], _json(q["keys"])),
+                *(q["wrapnum"], q["module"], q["wrapper"], _json(q["keys"]), *reuse.columns(q)),
             )
             for q in quanta
         ),

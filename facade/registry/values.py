@@ -49,6 +49,23 @@ class Quantum(TypedDict):
     wrapper: str
     jobnum: int
     keys: Mapping[str, Any]
+    fingerprints: NotRequired[tuple[str, str]]
+    """What it does, and that with its inputs (`facade.plan.fingerprint`)."""
+    reason: NotRequired[str]
+    """Why it is run (`facade.plan.decide.Reason`)."""
+    outputs: NotRequired[Sequence[FileKey]]
+    """The files that it promises."""
+
+
+class LeftOut(TypedDict):
+    """A quantum of the plan that is not run; ``source`` is the task of the quantum whose outputs are taken instead."""
+
+    wrapnum: int
+    module: str
+    keys: Mapping[str, Any]
+    decision: str
+    reason: str
+    source: int | None
 
 
 class DataQuery(TypedDict):
@@ -189,6 +206,10 @@ class Overview:
     jobs: Mapping[State, int]
     failures: tuple[Failure, ...]
     running: tuple[RunningJob, ...]
+    reused: Mapping[str, int]
+    """Attempt -> how many of its quanta this one reuses."""
+    left_out: Mapping[str, int]
+    """Decision -> how many quanta of the plan are not run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
