@@ -50,21 +50,26 @@ def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDire
         path = root / folder(number * SHARD) / CAPSULES
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, [text])
-    run = RunDirectory(
-        path=root,
-        name=attempt.name,
-        attempt_id=attempt.id,
-        blocks=tuple(block.name for block in plan.blocks),
-        jobs=tuple([EngineJob(job.jobnum, job.block, job.parents, _label(plan, job, attempt)) for job in plan.jobs]),
-    )
+    run = table(plan, root, attempt.name, attempt.attnum, attempt.id)
     run.write()
     return run
 
 
-def _label(plan: Plan, job: Job, attempt: Attempt) -> str:
+def table(plan: Plan, path: Path, name: str, attnum: int, attempt_id: int) -> RunDirectory:
+    """Return what engines will know of an attempt of *plan* in directory *path*; nothing is written."""
+    return RunDirectory(
+        path=path,
+        name=name,
+        attempt_id=attempt_id,
+        blocks=tuple(block.name for block in plan.blocks),
+        jobs=tuple([EngineJob(job.jobnum, job.block, job.parents, _label(plan, job, attnum)) for job in plan.jobs]),
+    )
+
+
+def _label(plan: Plan, job: Job, attnum: int) -> str:
     """Return what people are told a job is: its keys, else its block."""
     text = " ".join([f"{key}={value}" for key, value in job.keys.items()]) or plan.blocks[job.block].name
-    return bind_attempt(text, attempt.attnum) if "$" in text else text
+    return bind_attempt(text, attnum) if "$" in text else text
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:

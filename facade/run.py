@@ -174,12 +174,16 @@ def start(
     if engine == "htcondor":
         from facade.engines import htcondor
 
-        finish = [sys.executable, "-m", "facade", "engine", "finish", attempt.name]
-        cluster = htcondor.submit(run, done=done, environment=environment, finish_argv=finish)
+        cluster = htcondor.submit(run, done=done, environment=environment, finish_argv=finish_argv(attempt.name))
         registry.set_engine(attempt.id, "htcondor", cluster)
         return
     registry.set_engine(attempt.id, "local", str(os.getpid()))
     local.run(run, workers=workers, done=done, environment=environment, on_event=lambda event: None, stop=stop)
+
+
+def finish_argv(name: str) -> list[str]:
+    """Return what the last node of the DAG of attempt *name* runs."""
+    return [sys.executable, "-m", "facade", "engine", "finish", name]
 
 
 def detach(attempt: Attempt, workers: int, environment: Mapping[str, str]) -> None:

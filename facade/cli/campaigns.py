@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from facade.campaign.faults import in_order
-from facade.cli import output
+from facade.cli import output, rendering
 from facade.cli.context import registry, site, talk
 from facade.errors import BAD_INPUT, CampaignError, Fault, InputError, Location
 from facade.loading import check_programs, examine_campaign, load_campaign
@@ -86,15 +86,21 @@ def _place(place: Location | None) -> dict[str, object]:
 @SET
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write the plan (canonical JSON) here.")
 @click.option("--json", "as_json", is_flag=True, help="The plan as canonical JSON on stdout.")
-def plan(campaign: Path, settings: tuple[str, ...], path: Path | None, as_json: bool) -> int:
+@click.option("--to", "form", type=click.Choice(rendering.FORMS), help="The plan in another form, on stdout or in -o.")
+@click.option("--level", type=click.Choice(rendering.LEVELS), help="What the nodes of --to are (default: modules).")
+def plan(
+    campaign: Path, settings: tuple[str, ...], path: Path | None, as_json: bool, form: str | None, level: str | None
+) -> int:
     """Plan CAMPAIGN: find its inputs, divide them, and show what would run. Changes nothing."""
+    level = rendering.checked(form, level, as_json)
     loaded = load_campaign(site(), campaign, settings)
     with registry() as opened:
         made = make_plan(opened, loaded)
+        if form is not None:
+            rendering.write(rendering.rendered(made, form, level, opened), path)
+            return 0
     if path is not None:
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(made.text + "\n", encoding="utf-8")
-        part.replace(path)
+        rendering.write([made.text + "\n"], path)
         talk(f"plan {made.plan_id[:12]} written to {path}; run it with: facade submit {path}")
     if as_json:
         click.echo(made.text)

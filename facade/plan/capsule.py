@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -96,7 +96,8 @@ class Cutter:
 
         The first line says where the others begin, and that what they share is in the file *common*.
         """
-        for number, jobs in groupby(self._plan.jobs, lambda job: job.jobnum // size):
+        ordered = sorted(self._plan.jobs, key=attrgetter("jobnum"))
+        for number, jobs in groupby(ordered, lambda job: job.jobnum // size):
             with uncollected():
                 listed = list(jobs)
                 lines = [_ENCODER.encode(self._line(job)).decode() for job in listed]
@@ -109,7 +110,7 @@ class Cutter:
         files: dict[int, PlannedFile] = {}
         quanta = []
         for wrapnum in job.quanta:
-            quantum = plan.quanta[wrapnum - 1]
+            quantum = plan.quantum(wrapnum)
             for uses in (quantum.inputs, quantum.outputs):
                 for use in uses:
                     files[use.file] = plan.files[use.file]

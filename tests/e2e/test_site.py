@@ -175,6 +175,30 @@ def test_a_plan_is_submitted_as_often_as_one_likes(site: World) -> None:
     assert [row["plan_id"] for row in site.rows("select plan_id from plan")] == [site.json("stat")[0]["plan_id"]]
 
 
+def test_a_plan_is_drawn_and_handed_on(site: World) -> None:
+    canonical = site.facade("plan", "campaign.wcl", "--to", "json").stdout
+    assert canonical == site.facade("plan", "campaign.wcl", "--json").stdout
+    assert (
+        json.loads(site.facade("plan", "campaign.wcl", "--to", "json", "--level", "block").stdout)["level"] == "block"
+    )
+    assert "digraph plan" in site.facade("plan", "campaign.wcl", "--to", "dot").stdout
+    site.facade("plan", "campaign.wcl", "--to", "mermaid", "--level", "file", "-o", "plan.mmd")
+    assert "hello-9-p${attnum:2}.txt" in (site.home / "plan.mmd").read_text()
+    for wrong in (["--level", "job"], ["--to", "dag", "--level", "file"], ["--to", "dot", "--json"]):
+        site.facade("plan", "campaign.wcl", *wrong, code=2)
+    assert site.json("stat") == []
+
+
+def test_the_dag_that_is_shown_is_that_of_the_next_attempt(site: World) -> None:
+    site.facade("submit", "campaign.wcl", "--wait", "--set", "attnum=95")
+    shown = site.facade("plan", "campaign.wcl", "--to", "dag").stdout
+    assert f'SET_JOB_ATTR facade_run = "{site.home}/work/runs/u_1_r3p96"' in shown
+    assert "engine finish u_1_r3p96" in shown
+    assert shown.count("\nJOB j") == 1
+    fixed = site.facade("plan", "campaign.wcl", "--to", "dag", "--set", "attnum=7").stdout
+    assert "u_1_r3p07" in fixed and "u_1_r3p96" not in fixed
+
+
 def test_an_attempt_number_of_ones_own(site: World) -> None:
     site.facade("submit", "campaign.wcl", "--wait", "--set", "attnum=95")
     assert (site.home / "archive/SITE/r3/p95/hello-9-p95.txt").is_file()
