@@ -43,6 +43,13 @@ class Input:
     rename: str
     metadata: Mapping[str, Scalar]
     producer: int | None
+    staged: str = ""
+    """The name under which it lies in the job directory, if not its own: it was made by an earlier attempt."""
+
+    @property
+    def called(self) -> str:
+        """What the file is called in the job directory."""
+        return self.staged or full(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +99,8 @@ class Quantum:
     """One execution of a module: the unit of state and of resume."""
 
     task_id: int
+    fingerprint: str = ""
+    """What it does, its inputs left out (docs/reuse.md)."""
     wrapnum: int
     module: str
     wrapper: str
@@ -170,6 +179,7 @@ def _quantum(node: _Node) -> Quantum:
     log = node.child("log")
     return Quantum(
         task_id=node.value("task_id", int),
+        fingerprint=node.text("fingerprint", ""),
         wrapnum=node.value("wrapnum", int),
         module=node.text("module"),
         wrapper=node.text("wrapper"),
@@ -196,6 +206,7 @@ def _input(node: _Node) -> Input:
         rename=node.filename("rename") if node.optional("rename", str) else "",
         metadata=node.scalars("metadata"),
         producer=node.optional("producer", int),
+        staged=node.filename("staged") if node.text("staged", "") else "",
     )
 
 

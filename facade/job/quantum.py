@@ -11,6 +11,7 @@ from typing import Any
 
 from facade import plugins
 from facade.archive import Archive, Content, Sent, content_of
+from facade.digest import combined, reading
 from facade.errors import FacadeError
 from facade.job import execute
 from facade.job.capsule import Capsule, Exec, Name, Quantum, full
@@ -153,12 +154,12 @@ class QuantumRun:
             self._record([*entries, log])
             stored = self._commit(sent)
             ended = {"kind": "quantum-ended", "quantum": self._quantum.task_id, "state": State.SUCCEEDED.value}
-            self._job.write(stored, {**ended, "failure": None})
+            self._job.write(stored, {**ended, "failure": None, "fp_run": self._fingerprint()})
         finally:
             for _, copy in sent:
                 copy.discard()
         for entry in entries:
-            self._job.stager.add(entry.name, entry.file)
+            self._job.stager.add(entry.name, entry.file, entry.content)
 
     def _send(self, entry: Entry) -> list[tuple[Entry, Sent]]:
         if entry.archive_path is None:
@@ -229,7 +230,7 @@ class QuantumRun:
 
     def _view(self) -> Prepared:
         inputs = [
-            {"section": item.section, "filename": full(item.name), "path": f"{item.path}/{full(item.name)}".lstrip("/"),
+            {"section": item.section, "filename": item.called, "path": f"{item.path}/{item.called}".lstrip("/"),
              "rename": item.rename, "metadata": item.metadata}
             for item in self._quantum.inputs
         ]  # fmt: skip
@@ -241,6 +242,12 @@ class QuantumRun:
             inputs=inputs,
             note=self._log.note,
         )
+
+    def _fingerprint(self) -> str | None:
+        """Return what the quantum did, with what its inputs held."""
+        contents, inputs = self._job.stager.contents, self._quantum.inputs
+        read = [reading(item.section, contents[item.name].checksum, item.rename) for item in inputs]
+        return combined(self._quantum.fingerprint, read) if self._quantum.fingerprint else None
 
     def _names(self) -> dict[str, Name]:
         quantum = self._quantum

@@ -82,15 +82,17 @@ def _whole(line: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         "archive": common["archive"],
         "environment": common["environment"],
         "filetypes": common["filetypes"],
-        "quanta": [_quantum(module, task, row, common, files) for module, task, *row in line["quanta"]],
+        "quanta": [_quantum(row, common, files) for row in line["quanta"]],
     }
 
 
-def _quantum(module: str, task: int, row: list[Any], common: Mapping[str, Any], files: _Files) -> dict[str, Any]:
+def _quantum(row: list[Any], common: Mapping[str, Any], files: _Files) -> dict[str, Any]:
+    module, task, fingerprint, *cells = row
     form = common["modules"][module]
-    found = {**form["shared"], **dict(zip(form["columns"], row, strict=True))}
+    found = {**form["shared"], **dict(zip(form["columns"], cells, strict=True))}
     return {
         "task_id": task,
+        "fingerprint": fingerprint,
         "wrapnum": found["wrapnum"],
         "module": module,
         "wrapper": form["wrapper"],
@@ -124,7 +126,7 @@ class _Files:
         file = self._files[use["file"]]
         # who makes it: another job, this one, or nobody (0: it is registered)
         maker = self._makers.get(str(file["producer"]), self._jobnum) if file["producer"] > 0 else None
-        known = {"size": file["size"], "checksum": file["checksum"]}
+        known = {"size": file["size"], "checksum": file["checksum"], "staged": file["staged"]}
         return {**self._named(use), **known, "rename": use["rename"], "producer": maker}
 
     def listing(self, row: list[Any]) -> dict[str, Any]:

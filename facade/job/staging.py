@@ -35,12 +35,15 @@ class Stager:
     ) -> None:
         self._directory, self._archive, self._checksums = directory, archive, checksums
         self._jobnum, self._resumed, self._kept, self._check = jobnum, resumed, kept, check
+        self.contents: dict[Name, Content] = {}
+        """What each file that was staged or made holds."""
         self._made: dict[Name, Path] = {}
         self._verified: dict[Path, tuple[Content, Stamp]] = {}
 
-    def add(self, name: Name, file: Path) -> None:
+    def add(self, name: Name, file: Path, content: Content) -> None:
         """Remember that this run made *name*, which lies at *file*."""
         self._made[name] = file
+        self.contents[name] = content
 
     def stage(self, inputs: Sequence[Input]) -> int:
         """Bring every one of *inputs* to its place; return how many bytes were copied.
@@ -50,11 +53,12 @@ class Stager:
         """
         foreign = [item for item in inputs if item.producer != self._jobnum]
         expected = self._checksums.of(foreign)
+        self.contents |= expected
         return sum(self._stage(item, expected.get(item.name)) for item in inputs)
 
     def _stage(self, item: Input, expected: Content | None) -> int:
         self._check()
-        target = self._directory / item.path / full(item.name)
+        target = self._directory / item.path / item.called
         if expected is None:
             return self._stage_own(item, target)
         if self._verified.get(target) == (expected, _stamp(target)):
@@ -70,6 +74,7 @@ class Stager:
         made = self._resumed.get(item.name)
         if made is None:
             raise MissingInputError(f"{full(item.name)} was to be made by this job, and was not")
+        self.contents[item.name] = made.content
         if made.archive_path is not None:
             source = f"{made.archive_path}/{full(item.name)}"
             self._archive.stage_in(source, target, made.content.size, made.content.checksum)

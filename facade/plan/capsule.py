@@ -9,7 +9,7 @@ common part. So cutting is picking, and a hundred thousand capsules take a secon
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -37,6 +37,8 @@ class Tasks:
     blocks: tuple[int, ...]
     jobs: Mapping[int, int]
     quanta: Mapping[int, int]
+    fingerprints: Mapping[int, str] = field(default_factory=dict)
+    """What each quantum does (`facade.plan.fingerprint`), as far as it is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,8 @@ class Cutter:
                     files[use.file] = plan.files[use.file]
             for listing in quantum.lists:
                 files[listing.file] = plan.files[listing.file]
-            quanta.append((quantum.module, tasks.quanta[wrapnum], *self._pick[quantum.module](quantum)))
+            numbers = tasks.quanta[wrapnum], tasks.fingerprints.get(wrapnum, "")
+            quanta.append((quantum.module, *numbers, *self._pick[quantum.module](quantum)))
         own = frozenset(job.quanta)
         makers = {f.producer: plan.job_of[f.producer] for f in files.values() if f.producer > 0}
         return {
