@@ -14,6 +14,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from facade.wcl.lists import is_list, listed
 from facade.wcl.template import (
@@ -50,6 +51,8 @@ MAX_REFERENCES = 10_000
 MAX_LENGTH = 100_000_000
 """How many characters the references of one text may come to, each level of variables counted: a guard likewise."""
 MAX_WIDTH = 255
+SHORT = 100
+"""Length of texts, in characters, whose templates are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ class _Compiler:
         if len(active) + nested > MAX_DEPTH:
             chain = " -> ".join([*active[:3], "…", *active[-1:]]) if active else f"{text[:20]}…"
             raise BadReference(f"references go more than {MAX_DEPTH} deep: {chain}", code="F104")
+        if "$" not in text:
+            return _literal(text) if len(text) < SHORT else Template((text,))
         parts: list[Part] = []
         position = 0
         while found := _REFERENCE.search(text, position):
@@ -299,6 +304,12 @@ class _Compiler:
             return Template((replace(template.parts[0], pad=pad),))
         message = f"'{name}' is to be padded but is made of several parts"
         raise BadReference(message, code="F107", remedy="pad its parts instead: ${PART:WIDTH}")
+
+
+@lru_cache(maxsize=4096)
+def _literal(text: str) -> Template:
+    """Return the template of a text without references: most are names of variables, asked for again and again."""
+    return Template((text,) if text else ())
 
 
 def _one_scalar(template: Template) -> Template:
