@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "F023": "The text holds a NUL byte.",
     "F024": "A key is set twice in one section of one file. The later value counts.",
     "F025": "A file is not UTF-8 text. Save it as UTF-8.",
+    "F026": "Quotes around a whole value make it one scalar. In the original they were data; quoted twice they are.",
     # F1: variables and functions
     "F101": "A variable is used that nothing defines: no section in its scope, no loop value, no column of a query.",
     "F102": "A reference opens a brace and does not close it.",

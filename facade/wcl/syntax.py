@@ -17,6 +17,7 @@ from facade.wcl.lines import NEWLINE, Line, logical_lines
 from facade.wcl.scope import Functions, Scope
 from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Document, Section, Value, did_you_mean
+from facade.wcl.writing import quoted
 
 Reader = Callable[[str, str], tuple[str, str]]
 """(path as written, name of the including text) -> (name, text); raises OSError if it cannot be read."""
@@ -54,6 +55,8 @@ class Parser:
     reader: Reader | None
     faults: list[Fault] = field(default_factory=list)
     includes: int = 0
+    scalars: list[Value] = field(default_factory=list)
+    """Quoted values whose quotes do something, outside command lines: in the original they were data."""
 
     def parse(self, text: str, name: str, chain: tuple[str, ...], root: Section) -> Section:
         """Parse one text into *root*, merging includes as they come."""
@@ -74,6 +77,14 @@ class Parser:
     def warn(self, code: str, message: str, at: Location | Value, remedy: str = "", severity: str = "warning") -> None:
         """Note something that is read, but perhaps not as it was meant."""
         self.document.warnings.append(self.document.fault(message, at, code=code, remedy=remedy, severity=severity))
+
+    def tell_of_quotes(self) -> None:
+        """Say once, for those who bring old files, that quotes around a whole value are no part of it."""
+        if self.scalars:
+            more = len(self.scalars) - 1
+            places = f" (here and in {more} more place{'s' * (more > 1)})" if more else ""
+            message = f"the quotes make the value one scalar; the original system kept them as part of it{places}"
+            self.warn("F026", message, self.scalars[0], "quote twice if they are data: '\"8,6\"'", severity="note")
 
 
 class TextParser:
@@ -165,6 +176,8 @@ class TextParser:
                 return self.owner.warn("F021", message, value, remedy, severity="note")
             remedy = f"write {value.text} without quotes, or {outer}{written}{outer} if the quotes are data"
             self.owner.warn("F021", message, value, remedy)
+        elif not self.keep_case:
+            self.owner.scalars.append(value)
 
     def set(self, line: Line, span: tuple[int, int], value: Value) -> None:
         """Put a value under the key at *span*, unless that is a section."""
@@ -361,7 +374,7 @@ def _section(result: object, at: Value, keep_case: bool, name: str = "") -> Sect
         if isinstance(entry, Mapping):
             section.set(written, _section(entry, at, keep_case or name in KEEP_CASE, written))
         elif entry is not None:
-            text = ", ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
+            text = ", ".join(map(_item, entry)) if isinstance(entry, list | tuple) else str(entry)
             if "\0" in text or NEWLINE.search(text):
                 raise ValueError(f"{written!r} holds a line break or a NUL")
             # what could not be written without quotes stands in quotes
@@ -369,6 +382,12 @@ def _section(result: object, at: Value, keep_case: bool, name: str = "") -> Sect
                 written, Value(text, at.location, at.location, quoted=text != text.strip() or not text or "<<" in text)
             )
     return section
+
+
+def _item(entry: object) -> str:
+    """Return an item of a function's list as it stands in a list of WCL."""
+    text = str(entry)
+    return quoted(text) if "," in text or text != text.strip() or not text else text
 
 
 def _near(place: Location, name: str) -> str:
@@ -396,6 +415,7 @@ def parse(
         document.layers |= base.layers
     parser = Parser(document, reader)
     parser.parse(text, name, (name,), document.root)
+    parser.tell_of_quotes()
     if parser.faults:
         raise CampaignError(sorted(parser.faults, key=_place), document.warnings)
     return document

@@ -109,7 +109,7 @@ def test_a_hash_is_data_in_quotes_and_after_a_backslash_with_a_note(text: str, e
 def test_a_value_wholly_in_quotes_is_what_they_hold(text: str, expected: str) -> None:
     value = loads(text).root.value("a")
     assert value is not None and (value.text, value.quoted) == (expected, True)
-    assert [fault.code for fault in loads(text).warnings] == ["F020"] * ("#" in expected)
+    assert [fault.code for fault in loads(text).warnings] == ["F020" if "#" in expected else "F026"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,13 @@ def test_quotes_round_variables_are_a_note_because_they_may_be_meant() -> None:
 
 def test_an_include_in_quotes_is_data() -> None:
     assert plain("a = '<<include x>>'") == {"a": "<<include x>>"}
-    assert told("a = '<<include x>>'") == []
+    assert [fault.code for fault in loads("a = '<<include x>>'").warnings] == ["F026"]
+
+
+def test_quotes_that_keep_something_together_are_told_once_however_many_there_are() -> None:
+    (note,) = loads('a = "8,6"\n<cmdline>\nx = "in a command they were quotes too"\n</cmdline>\nb = ""\n').warnings
+    assert (note.code, note.severity, str(note.location)) == ("F026", "note", "<text>:1:5")
+    assert note.message.endswith(" (here and in 1 more place)")
 
 
 @pytest.mark.parametrize(
