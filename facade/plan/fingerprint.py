@@ -1,7 +1,7 @@
 """Fingerprints: what a quantum does and reads, hashed, whatever its attempt is called (docs/reuse.md).
 
 Two quanta with one fingerprint would make the same outputs. Names of files hold the attempt's number, so they do not
-enter: a file stands in texts by its role (``<file.calexp>``), and counts by its content if it is registered, else by
+enter: a file stands in texts by its role (``<output 0>``), and counts by its content if it is registered, else by
 the fingerprint of whoever makes it. So a change anywhere shows in everything downstream, before anything has run.
 
 All is computed from the plan and a mapping program -> what it is; a plan that was stored gives the same again.
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -31,7 +32,6 @@ MANY = 12
 _WORD = re.compile(r"""([\s,=:;'"<>|&()\0\x1e]+)""")
 _IDENTITY = frozenset({"reqnum", "unitname", "attnum"})
 _DECLARED = ("pipeprod", "pipever")
-_PLACES = [(f"<file {n}>", f"<name {n}>") for n in range(MANY)]
 
 
 class Fingerprints(NamedTuple):
@@ -95,7 +95,7 @@ class Teller:
             pieces += [listing.section, listing.content]
         for use in quantum.outputs:
             pieces += [use.section, self.described(use)]
-        text = self.replaced(SEP.join(pieces), _uses(quantum))
+        text = self.replaced(SEP.join(pieces), quantum)
         if self._mark in text or self._erased[0][0] in text:
             text = self.erased(text)
         if self.forced and (times := self.forced.get(loop_key(quantum), 0)):
@@ -116,24 +116,25 @@ class Teller:
             found[f"output {index}"] = f"{use.section} {self.described(use)}"
         times = self.forced.get(loop_key(quantum), 0) if self.forced else 0
         found["times made again on demand"] = str(times)
-        uses = _uses(quantum)
-        return {name: self.erased(self.replaced(text, uses)) for name, text in found.items()}
+        return {name: self.erased(self.replaced(text, quantum)) for name, text in found.items()}
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
-    def replaced(self, text: str, uses: Sequence[Use | PlannedList]) -> str:
-        """Return *text* with places for the names of files: the first of *uses*, the second …"""
+    def replaced(self, text: str, quantum: Quantum) -> str:
+        """Return *text* with roles for the names of the quantum's files: its first input, its second output …"""
         files = self.plan.files
+        uses: tuple[Use | PlannedList, ...] = (*quantum.inputs, *quantum.lists, *quantum.outputs)
+        roles = _roles(len(quantum.inputs), len(quantum.lists), len(quantum.outputs))
         if len(uses) > MANY:
-            places = {}
-            for number, use in enumerate(uses):
+            words = {}
+            for use, (whole, alone) in zip(uses, roles, strict=True):
                 file = files[use.file]
-                places[file.filename] = f"<name {number}>"
-                places[join(use.path, file.name)] = f"<file {number}>"
-            return "".join([places.get(word, word) for word in _WORD.split(text)])
-        for number, use in enumerate(uses):
+                words[file.filename] = alone
+                words[join(use.path, file.name)] = whole
+            return "".join([words.get(word, word) for word in _WORD.split(text)])
+        for use, (whole, alone) in zip(uses, roles, strict=True):
             name, compression = files[use[1]][:2]
-            path, (whole, alone) = use[2], _PLACES[number]
+            path = use[2]
             text = text.replace(f"{path}/{name}{compression}" if path else name + compression, whole)
             if name in text:
                 text = text.replace(name, alone)
@@ -162,8 +163,11 @@ def common(plan: Plan) -> dict[str, str]:
     return found | {key: str(plan.identity[key]) for key in _DECLARED if key in plan.identity}
 
 
-def _uses(quantum: Quantum) -> tuple[Use | PlannedList, ...]:
-    return (*quantum.inputs, *quantum.lists, *quantum.outputs)
+@lru_cache
+def _roles(*numbers: int) -> list[tuple[str, str]]:
+    """Return (role, role of the name alone) of so many inputs, lists and outputs."""
+    found = zip(("input", "list", "output"), numbers, strict=True)
+    return [(f"<{kind} {n}>", f"<name of {kind} {n}>") for kind, number in found for n in range(number)]
 
 
 def _line(one: PlannedExec) -> str:

@@ -186,6 +186,6 @@ def test_an_output_counts_with_what_will_be_recorded_of_it() -> None:
 def test_texts_without_roles_are_plain_to_read() -> None:
     plan = planned()
     found = Teller(plan, PROGRAMS, {}).parts(plan.quanta[0])
-    assert found["command line of exec_1"] == "reduce\0-i\0<file 0>\0-o\0<file 1>"
+    assert found["command line of exec_1"] == "reduce\0-i\0<input 0>\0-o\0<output 0>"
     assert found["program reduce"] == "1234"
     assert json.loads(found["key visit"]) == 9
