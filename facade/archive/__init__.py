@@ -47,6 +47,13 @@ class Archive(Protocol):
             RefusedError: *target* exists with other content.
         """
 
+    def holds(self, source: str, size: int, checksum: str | None) -> bool:
+        """Say whether archive file *source* is there with that size and, unless it is None, checksum.
+
+        Raises:
+            TransferError: the archive cannot be reached.
+        """
+
     def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> Sent:
         """Copy the local *source* next to archive file *target*, verified; `Sent.commit` makes it visible.
 

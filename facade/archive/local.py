@@ -65,6 +65,18 @@ class LocalArchive:
         """Copy archive file *source* to *target*, verified."""
         return stage_in(self._path(source), target, size, checksum)
 
+    def holds(self, source: str, size: int, checksum: str | None) -> bool:
+        """Say whether archive file *source* is there with that size and, unless it is None, checksum."""
+        path = self._path(source)
+        try:
+            status = path.stat()
+            whole = stat.S_ISREG(status.st_mode) and status.st_size == size
+            return whole and (checksum is None or content_of(path).checksum == checksum)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise TransferError(f"cannot look at {path}: {error.strerror or error}") from error
+
     def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> SentLocally:
         """Copy *source* next to archive file *target*, verified and on disk; a *stale* file there is replaced."""
         return send(source, self._path(target), checksum, stale=stale)

@@ -170,3 +170,17 @@ def test_archives_that_cannot_be_reached_yet(root: str) -> None:
 def test_an_address_of_a_local_folder(tmp_path: Path, source: Path) -> None:
     open_archive("home", f"file://{tmp_path}").store(source, "c.bin", SUM)
     assert (tmp_path / "c.bin").exists()
+
+
+def test_what_an_archive_holds_is_told_by_size_or_by_content(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "home").mkdir()
+    archive = open_archive("home", str(tmp_path / "home"))
+    archive.store(source, "a/b.bin", SUM)
+    assert archive.holds("a/b.bin", len(DATA), None) and archive.holds("a/b.bin", len(DATA), SUM)
+    assert not archive.holds("a/b.bin", len(DATA) - 1, None)
+    assert not archive.holds("a/b.bin", len(DATA), "0" * 64)
+    assert not archive.holds("a/c.bin", len(DATA), None) and not archive.holds("a/b.bin/c", 1, None)
+    assert not archive.holds("a", (tmp_path / "home/a").stat().st_size, None)
+    (tmp_path / "home").rename(tmp_path / "away")
+    with pytest.raises(TransferError, match="is not there"):
+        archive.holds("a/b.bin", len(DATA), None)
