@@ -79,11 +79,12 @@ class Among:
         edges: dict[str, set[str]] = {}
         for module, other, _, _ in needs:
             edges.setdefault(module.name, set()).add(other.name)
+        circular = _circular(edges)
         told: set[frozenset[str]] = set()
         for module, other, at, what in needs:
             if self.position[other.name] <= self.position[module.name]:
                 continue
-            back = _path(edges, other.name, module.name)
+            back = _path(edges, other.name, module.name) if {module.name, other.name} <= circular else []
             if not back:
                 self._too_late(module, other, at, what)
             elif frozenset(back) not in told:
@@ -166,6 +167,23 @@ def _looked_for(module: Module) -> Iterator[FileSpec]:
             continue
         if spec.name in members if spec.listonly else spec.newname or not sourced(spec):
             yield spec
+
+
+def _circular(edges: dict[str, set[str]]) -> set[str]:
+    """Return who can never run, because it needs itself through others, or needs one that does."""
+    waiting = {name: set(others) for name, others in edges.items()}
+    users: dict[str, list[str]] = {}
+    for name, others in edges.items():
+        for other in others:
+            users.setdefault(other, []).append(name)
+    free = [name for name in users if not waiting.get(name)]
+    while free:
+        name = free.pop()
+        for user in users.get(name, []):
+            waiting[user].discard(name)
+            if not waiting[user]:
+                free.append(user)
+    return {name for name, others in waiting.items() if others}
 
 
 def _path(edges: dict[str, set[str]], start: str, goal: str) -> list[str]:

@@ -14,6 +14,8 @@ from facade.wcl.tree import Section, Value
 
 PLANNED = frozenset({"wrapnum", "patchname", "compression"})
 """Names that planning and query codes supply besides columns."""
+MAX_DEPTH = 50
+"""How far a chain of datasets is followed, should later modules come first."""
 _SOURCES = ("exec", "query_fields", "depends", "depends-newname")
 
 
@@ -44,6 +46,7 @@ class Columns:
         self.campaign = campaign
         self.modules = {module.name: module for module in campaign.modules}
         self.mentioned = _mentioned(campaign)
+        self._depth = 0
         self._lines: dict[tuple[str, str, str], frozenset[str] | None] = {}
         self._late: dict[str, frozenset[str]] = {}
         self._names: dict[tuple[str, str, str], Name | None] = {}
@@ -54,8 +57,12 @@ class Columns:
         """Return the columns that the lines of *spec* can have at most, or None if that is not known."""
         key = module.name, _kind(spec), spec.name
         if key not in self._lines:
+            if self._depth > MAX_DEPTH:
+                return None
             self._lines[key] = None  # for datasets that depend on each other in a circle
+            self._depth += 1
             self._lines[key] = self._dataset(spec)
+            self._depth -= 1
         return self._lines[key]
 
     def loop(self, module: Module) -> frozenset[str] | None:

@@ -5,15 +5,29 @@ A file is known by its name alone (docs/architecture.md, decision 6), so directo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator
+from typing import NamedTuple
 
 from facade.campaign.columns import Columns, Name, loop_object, sourced
 from facade.campaign.faults import Faults
-from facade.campaign.model import Dataset, FileSpec, ListSpec, Module
+from facade.campaign.model import Dataset, FileSpec, ListSpec, Module, QuerySpec
 from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Value
 
 Written = tuple[Module, FileSpec | ListSpec, Name]
+MAX_DEPTH = 50
+"""How far back the rows of a module are followed, should later modules come first."""
+_SEVERAL = re.compile(r"[,%!:()]|^null$", re.IGNORECASE)
+"""Values of the generic query that several rows may have (desdm.md §2.4)."""
+
+
+class Origin(NamedTuple):
+    """A section with the query that rows come from."""
+
+    module: Module
+    spec: Dataset
+    query: QuerySpec
 
 
 def check_names(columns: Columns, faults: Faults) -> None:
@@ -35,6 +49,7 @@ class Names:
 
     def __init__(self, columns: Columns, faults: Faults) -> None:
         self.columns, self.campaign, self.faults = columns, columns.campaign, faults
+        self.origins: dict[str, list[Origin]] = {}
 
     # -- one section, several quanta ---------------------------------------------------------------------------------
 
@@ -48,7 +63,7 @@ class Names:
         if not absent:
             return
         what = f"{_what(spec)} of module '{module.name}'"
-        if loop_object(module) is None or not name.slots:
+        if loop_object(module) is None or not (name.slots or any(self._chosen(module, key) for key in absent)):
             message = f"{what} has one name for all values of {_and(absent)}: quanta would write over each other's file"
             remedy = f"let {_where(spec)} use {_and(absent, '${{{}}}')}, or ${{wrapnum}}"
             self.faults.at(name.at, message, remedy, code="F404")
@@ -68,10 +83,27 @@ class Names:
         """Return the values that the campaign gives for a loop key, or None if it gives none."""
         scope = self.campaign.scope(module)
         found = scope.lookup(key)
+        if found is None and (origins := self._origins(module)):
+            values = [self._asked(origin, key) for origin in origins]
+            return tuple({value for value in values if value is not None}) if None not in values else None
         try:
             return scope.items(found) if isinstance(found, Value) else None if found is None else (str(found),)
         except (MissingVariable, BadReference):
             return None
+
+    def _asked(self, origin: Origin, key: str) -> str | None:
+        """Return the one value of *key* that a generic query asks for, or None if it may find several."""
+        wanted = next((value for name, value in origin.query.fields if name.rpartition(".")[2] == key), None)
+        text = self._text(origin, wanted.text) if wanted is not None else None
+        return None if text is None or _SEVERAL.search(text) else text
+
+    def _chosen(self, module: Module, key: str) -> bool:
+        """Tell whether a query seems to be asked for certain values of *key*, of which there may be one only."""
+        word = re.compile(rf"(?<!\w){re.escape(key)}(?!\w)", re.IGNORECASE)
+        return any(
+            word.search(f"{origin.query.arguments} {' '.join(name for name, _ in origin.query.fields)}")
+            for origin in self._origins(module)
+        )
 
     # -- several sections --------------------------------------------------------------------------------------------
 
@@ -97,41 +129,48 @@ class Names:
         if _told_apart(slots):
             return False
         if loop_object(one) is not None and loop_object(other) is not None:
-            return bool(self._origin(one, set()) & self._origin(other, set()))
+            return bool(self._sources(one) & self._sources(other))
         if loop_object(one) is not None or loop_object(other) is not None:
             return False
         values = [(self._values(one, slot) or (), self._values(other, slot) or ()) for slot in slots]
         return all(set(mine) & set(theirs) for mine, theirs in values)
 
-    def _origin(self, module: Module, seen: set[str]) -> frozenset[Hashable]:
-        """Return the queries from which the loop values of a module come."""
-        spec = loop_object(module)
-        if spec is None or module.name in seen:
-            return frozenset()
-        return self._origin_of(module, spec, seen | {module.name})
+    def _sources(self, module: Module) -> set[Hashable]:
+        """Return the queries from which the loop values of a module come, equal if they ask the same."""
+        result: set[Hashable] = set()
+        for origin in self._origins(module):
+            query = origin.query
+            texts = [query.arguments, *(f"{name}={value.text}" for name, value in query.fields), origin.spec.filetype]
+            result.add((query.program, *(self._text(origin, text) for text in texts)))
+        return result
 
-    def _origin_of(self, module: Module, spec: Dataset, seen: set[str]) -> frozenset[Hashable]:
+    def _origins(self, module: Module, depth: int = 0) -> list[Origin]:
+        """Return the queries from which the loop values of a module come, each once."""
+        spec = loop_object(module)
+        if module.name not in self.origins and spec is not None and depth < MAX_DEPTH:
+            self.origins[module.name] = []  # for modules that depend on each other in a circle
+            self.origins[module.name] = self._origins_of(module, spec, depth + 1)
+        return self.origins.get(module.name, [])
+
+    def _origins_of(self, module: Module, spec: Dataset, depth: int) -> list[Origin]:
         if spec.query is not None and not (spec.depends and isinstance(spec, FileSpec)):
-            query = spec.query
-            texts = [query.arguments, *(f"{name}={text}" for name, text in query.fields), spec.filetype]
-            return frozenset([(query.program, *(self._text(module, spec, text) for text in texts))])
-        result: frozenset[Hashable] = frozenset()
+            return [Origin(module, spec, spec.query)]
+        found: dict[int, Origin] = {}
         for depends in spec.depends:
             other = self.columns.modules.get(depends.module)
             dataset = other.dataset(depends.ref) if other is not None else None
-            if other is None or dataset is None or other.name in seen:
+            if other is None or dataset is None or depth > MAX_DEPTH:
                 continue
-            if dataset.name in other.outputs or not sourced(dataset):
-                result |= self._origin(other, seen)
-            else:
-                result |= self._origin_of(other, dataset, seen | {other.name})
-        return result
+            made = dataset.name in other.outputs or not sourced(dataset)
+            more = self._origins(other, depth) if made else self._origins_of(other, dataset, depth + 1)
+            found |= {id(origin.query): origin for origin in more}
+        return list(found.values())
 
-    def _text(self, module: Module, spec: Dataset, text: str) -> str:
+    def _text(self, origin: Origin, text: str) -> str:
         try:
-            return self.campaign.scope(module, spec.section).resolve(text)
+            return self.campaign.scope(origin.module, origin.spec.section).resolve(text)
         except (MissingVariable, BadReference):
-            return f"{module.name}: {text}"
+            return f"{origin.module.name}: {text}"
 
 
 def _written(module: Module) -> Iterator[FileSpec | ListSpec]:

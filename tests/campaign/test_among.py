@@ -50,7 +50,7 @@ def made(*modules: str, top: str = "") -> list[str]:
     """Return the codes of what is told of modules that loop over lists of the campaign."""
     names = [one.split("<module ")[1].split(">")[0] for one in modules]
     whole = text(*modules, b=", ".join(names)) + top
-    return [fault.code for fault in examine(loads(whole, "c.wcl")).faults]
+    return [fault.code for fault in examine(loads(whole, "c.wcl")).faults if fault.severity != "note"]
 
 
 class TestLoopKeys:
@@ -169,6 +169,27 @@ class TestNames:
         whole = text(module, b="reduce") + "tract = 9\n"
         assert [fault.code for fault in examine(loads(whole, "c.wcl")).faults] == codes
 
+    @pytest.mark.parametrize(
+        ("query", "codes"),
+        [
+            ("exec = find\nargs = -name ${unitname}", ["F404"]),
+            ("exec = find\nargs = --visit ${unitname}", ["F405"]),
+            ("query_fields = band\nband = r\nfiletype = img", ["F404"]),
+            ("query_fields = visit\nvisit = 7\nfiletype = img", []),
+            ("query_fields = visit\nvisit = 7, 8\nfiletype = img", ["F405"]),
+            ("query_fields = img.visit\nvisit = ${reqnum}\nfiletype = img", []),
+        ],
+    )
+    def test_of_what_a_query_is_asked_for(self, query: str, codes: list[str]) -> None:
+        """A unit is often one exposure: a query for one visit finds one, and its number need not be in names."""
+        module = REDUCE.replace("visit, ccd", "visit").replace("filepat = out", "filepat = one")
+        whole = text(module.replace("exec = find", query), b="reduce")
+        assert [fault.code for fault in examine(loads(whole)).faults] == codes
+        later = STACK.replace("filepat = visit", "filepat = one").replace("img.ccd", "img.visit")
+        later = later.replace("            sortkey = ccd\n", "")
+        both = text(module.replace("exec = find", query), later)
+        assert [fault.code for fault in examine(loads(both)).faults] == codes * 2
+
     def test_a_list_is_a_file_too(self) -> None:
         assert [code for code, _ in told(("w${wrapnum:5}", "x"))] == ["F404"]
 
@@ -202,7 +223,7 @@ class TestNames:
         again = REDUCE.replace("<module reduce>", "<module again>").replace("exec = find", "exec = find\nargs = -x")
         whole = text(REDUCE, again, b="reduce, again")
         assert [fault.code for fault in examine(loads(whole)).faults] == ["F407"]
-        assert [f.code for f in examine(loads(whole.replace("\nargs = -x", '\nargs = ""'))).faults] == ["F406"]
+        assert [f.code for f in examine(loads(whole.replace("args = -x", "qouttype = wcl"))).faults] == ["F406"]
 
     def test_a_label_of_their_own_tells_two_apart(self) -> None:
         assert made(make("a", "visit", "a-${visit}"), make("b", "visit", "b-${visit}"), top="visit = 1, 2\n") == []
@@ -232,6 +253,16 @@ class TestOrder:
 
     def test_a_module_that_depends_on_itself(self) -> None:
         assert [code for code, _ in told(("depends = reduce.file.img", "depends = stack.file.coadd"))][:1] == ["F411"]
+
+    def test_a_long_way_the_wrong_way_round(self) -> None:
+        """Each of two hundred modules needs the next one: told for each, without looking at all for each."""
+        first = MAKE.format(name="m0", loop="visit", more="visit = 7", filename=f"m0-${{visit}}{ALWAYS}")
+        step = first.replace("<file>", "<file>\n<in>\ndepends = m0.file.out\ndirpat = d\ndivide_by = visit\n</in>", 1)
+        step = step.replace("execname = make", "execname = make\nused = file.in\nancestry = file.in:file.out")
+        steps = [step.replace("m0", f"m{n}").replace(f"m{n}.file", f"m{n - 1}.file") for n in range(1, 200)]
+        names = ", ".join(f"m{n}" for n in reversed(range(200)))
+        found = examine(loads(text(first, *steps, b=names))).faults
+        assert [fault.code for fault in found] == ["F410"] * 199
 
     def test_a_circle(self) -> None:
         circle = ("exec = find", "depends = stack.file.coadd")

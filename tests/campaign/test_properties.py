@@ -23,8 +23,9 @@ NAMES = sorted(
 VALUES = st.sampled_from(
     ["", ",", "a, b", '"a, b"', '""', "${visit}", "${nope}", "${loop}", "${file.raw.fullname}", "file.raw",
      "list.imgs.img", "file.raw:file.img", "list.imgs.img:--x $(ccd)", "'^'.join(list.imgs.img.ccd)", "(1:3)", "true",
-     "8GB", "reduce.file.img", "/", "../..", "${", "$FUNC{a.b,c}", "(", "[0]", "raw.", ".", "-", "img", "d", "é", "visit", "ccd", "visit, ccd", "band, visit", "out", "one", "stack.file.coadd",
-     "stack, reduce", "x-${visit}.fits", "coadd"]
+     "8GB", "reduce.file.img", "/", "../..", "${", "$FUNC{a.b,c}", "(", "[0]", "raw.", ".", "-", "img", "d", "é",
+     "visit", "ccd", "visit, ccd", "band, visit", "out", "one", "stack.file.coadd", "stack, reduce", "x-${visit}.fits",
+     "coadd"]
 )  # fmt: skip
 
 
