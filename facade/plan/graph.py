@@ -12,40 +12,44 @@ from graphlib import CycleError, TopologicalSorter
 from facade.plan.model import Job, PlannedFile, Quantum
 from facade.wcl.template import Scalar
 
-JobKey = tuple[int, tuple[tuple[str, str], ...]]
+JobKeys = tuple[int, Mapping[str, Scalar]]
+"""Index of the block, and the values that divide its jobs."""
 
 
-def jobs(
-    quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence[tuple[int, Mapping[str, Scalar]]]
-) -> tuple[Job, ...]:
-    """Group *quanta* into jobs; *keys* holds, for each one, the index of its block and the values that divide jobs."""
-    members: dict[JobKey, list[int]] = {}
-    values: dict[JobKey, Mapping[str, Scalar]] = {}
-    for quantum, (block, wanted) in zip(quanta, keys, strict=True):
-        # the order in which divide_jobs_by names its keys makes no difference
-        key = (block, tuple(sorted([(name, str(value)) for name, value in wanted.items()])))
-        members.setdefault(key, []).append(quantum.wrapnum)
-        values.setdefault(key, wanted)
-    number = {key: index for index, key in enumerate(members, start=1)}
-    job_of = {wrapnum: number[key] for key, wrapnums in members.items() for wrapnum in wrapnums}
-    block_of = {number[key]: key[0] for key in members}
-    parents = _parents(quanta, files, job_of, block_of)
-    return tuple(
-        Job(
-            jobnum=number[key],
-            block=key[0],
-            keys=values[key],
-            quanta=tuple(wrapnums),
-            parents=tuple(sorted(parents[number[key]])),
-        )
-        for key, wrapnums in members.items()
-    )
+def jobs(quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence[JobKeys]) -> tuple[Job, ...]:
+    """Group *quanta* into jobs; *keys* holds, for each one, the index of its block and the values that divide jobs.
+
+    Where neighbours share one object in *keys*, that is looked at once.
+    """
+    numbers: dict[tuple[object, ...], int] = {}
+    groups: list[tuple[JobKeys, list[int]]] = []
+    last, members = None, list[int]()
+    for quantum, one in zip(quanta, keys, strict=True):
+        if one is not last:
+            # the order in which divide_jobs_by names its keys makes no difference
+            key = (one[0], *sorted([(name, str(value)) for name, value in one[1].items()]))
+            number = numbers.setdefault(key, len(groups))
+            if number == len(groups):
+                groups.append((one, []))
+            last, members = one, groups[number][1]
+        members.append(quantum.wrapnum)
+    parents = _parents(quanta, files, groups)
+    return tuple([
+        Job(number, block, wanted, tuple(members), tuple(sorted(parents.get(number, ()))))
+        for number, ((block, wanted), members) in enumerate(groups, 1)
+    ])  # fmt: skip
 
 
 def _parents(
-    quanta: Sequence[Quantum], files: Sequence[PlannedFile], job_of: Mapping[int, int], block_of: Mapping[int, int]
+    quanta: Sequence[Quantum], files: Sequence[PlannedFile], groups: Sequence[tuple[JobKeys, Sequence[int]]]
 ) -> dict[int, set[int]]:
-    parents: dict[int, set[int]] = {job: set() for job in block_of}
+    """Return job number -> jobs of its block that make what it reads, for those that wait for any."""
+    job_of = [0] * (1 + len(quanta))
+    for number, (_, members) in enumerate(groups, 1):
+        for wrapnum in members:
+            job_of[wrapnum] = number
+    block_of = [0, *[block for (block, _), _ in groups]]
+    parents: dict[int, set[int]] = {}
     for quantum in quanta:
         mine = job_of[quantum.wrapnum]
         for use in quantum.inputs:
@@ -53,12 +57,14 @@ def _parents(
             if producer > 0:
                 other = job_of[producer]
                 if other != mine and block_of[other] == block_of[mine]:
-                    parents[mine].add(other)
+                    parents.setdefault(mine, set()).add(other)
     return parents
 
 
 def circle(found: Sequence[Job]) -> tuple[Job, ...]:
     """Return jobs that wait for each other in a circle, the first of them again at the end, or nothing."""
+    if not any(job.parents and job.parents[-1] > job.jobnum for job in found):
+        return ()  # nobody waits for a later job: the order of their numbers will do
     try:
         TopologicalSorter({job.jobnum: job.parents for job in found}).prepare()
     except CycleError as error:
