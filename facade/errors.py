@@ -102,10 +102,13 @@ class InputError(FacadeError):
 
 
 class CampaignError(InputError):
-    """Every fault found in a campaign, in the order of the text; ``warnings`` are told by whoever tells those too."""
+    """Every fault found in a campaign, in the order of the text; ``warnings`` are told by whoever tells those too.
 
-    def __init__(self, faults: Iterable[Fault], warnings: Iterable[Fault] = ()) -> None:
-        self.faults, self.warnings = tuple(faults), tuple(warnings)
+    ``mended`` is the document as it would be without the faults, if it is clear what was meant: to look for more.
+    """
+
+    def __init__(self, faults: Iterable[Fault], warnings: Iterable[Fault] = (), mended: object = None) -> None:
+        self.faults, self.warnings, self.mended = tuple(faults), tuple(warnings), mended
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
     def __str__(self) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from facade import plugins
 from facade.campaign import Campaign, Examined, Module, accepted, examine
 from facade.campaign.faults import in_order
-from facade.errors import Fault
+from facade.errors import CampaignError, Fault
 from facade.inputs import set_values
 from facade.materialise import job_path
 from facade.plan.foresee import foreseen
 from facade.site import Site
-from facade.wcl import BadReference, MissingVariable, Section, Value, did_you_mean
+from facade.wcl import BadReference, Document, MissingVariable, Section, Value, did_you_mean
 
 
 def load_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Campaign:
@@ -36,10 +36,16 @@ def examine_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Ex
         CampaignError: its text is no WCL.
         InputError: the file cannot be read, or a setting is malformed.
     """
-    document = site.load(path)
+    tags: tuple[Fault, ...] = ()
+    try:
+        document = site.load(path)
+    except CampaignError as error:
+        if not isinstance(error.mended, Document):
+            raise
+        document, tags = error.mended, error.faults
     set_values(document, settings)
     found = examine(document)
-    more = [*foreseen(found), *_not_installed(found.campaign)]
+    more = [*tags, *foreseen(found), *_not_installed(found.campaign)]
     return replace(found, faults=tuple(in_order([*found.faults, *more])))
 
 

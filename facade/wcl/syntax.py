@@ -36,6 +36,8 @@ _NAME = re.compile(r"[^\s<>/\0][^\s<>\0]*")
 _EQUALS = re.compile(r"(\S+)\s*=\s*(\S.*)$")
 _EMPTY = re.compile(r"(\S+?)\s*=$")
 _BLANK = re.compile(r"(?!=\s)(\S+)\s+([^\s=].*)$")
+_CLEAR = frozenset({"F003", "F004", "F005"})
+"""Faults after which it is clear what was meant: tags that are misspelt, left over or without their slash."""
 _MEANS_MORE = re.compile(r"""[\s,#:()'"\\]|<<|^$""")
 
 
@@ -44,6 +46,7 @@ class _Open:
     """An open section; ``sublabel`` marks the inner one of ``<module foo>``, which ``</module>`` closes too."""
 
     section: Section
+    at: Location
     sublabel: bool = False
 
 
@@ -93,7 +96,7 @@ class TextParser:
     def __init__(self, owner: Parser, name: str, lines: list[str], chain: tuple[str, ...], root: Section) -> None:
         self.owner, self.name, self.lines, self.chain = owner, name, lines, chain
         self.root = root
-        self.stack = [_Open(self.root)]
+        self.stack = [_Open(self.root, self.root.location)]
         self.open_names: Counter[str] = Counter()
         self.doubtful: Counter[str] = Counter()
         self.keep_case = 0
@@ -106,7 +109,7 @@ class TextParser:
             if not opened.sublabel:
                 name = opened.section.name
                 message, remedy = f"section <{name}> is never closed", f"add </{name}> where it ends"
-                self.owner.fault("F001", message, opened.section, remedy)
+                self.owner.fault("F001", message, opened.at, remedy)
         return self.root
 
     def line(self, line: Line) -> None:
@@ -228,7 +231,7 @@ class TextParser:
             section = Section(name, line.at())
             if len(self.stack) <= MAX_SECTION_DEPTH:
                 parent.set(name, section)
-        self.stack.append(_Open(section, sublabel))
+        self.stack.append(_Open(section, line.at(), sublabel))
         self.open_names[name.lower()] += 1
         self.keep_case += name.lower() in KEEP_CASE
 
@@ -245,18 +248,16 @@ class TextParser:
         if len(self.stack) == 1:
             return self.owner.fault("F003", f"</{name}> closes nothing: no section is open", line.whole, "remove it")
         if top.section.name.lower() != wanted:
-            opened = top.section
+            names = [top.section.name, *([self.stack[-2].section.name] if top.sublabel else [])]
             is_open = self.open_names[wanted] > 0
-            self.owner.fault(
-                "F004",
-                f"</{name}> does not close <{opened.name}>, opened at line {opened.location.line}",
-                line.whole,
-                f"close <{opened.name}> first" if is_open else f"was </{opened.name}> meant?",
-            )
+            message = f"</{name}> does not close <{' '.join(reversed(names))}>, opened at line {top.at.line}"
+            meant = next((one for one in names if did_you_mean(wanted, [one.lower()])), "")
+            remedy = f"close <{names[0]}> first" if is_open else f"was </{meant or names[-1]}> meant?"
+            self.owner.fault("F004", message, line.whole, remedy)
             if not is_open:
-                if did_you_mean(wanted, [opened.name.lower()]):
-                    self.doubtful[opened.name.lower()] += 1
-                    self.leave()
+                if meant:
+                    self.doubtful[meant.lower()] += 1
+                    self.close(meant, line)
                 return
             while self.stack[-1].section.name.lower() != wanted:
                 self.leave()
@@ -417,7 +418,8 @@ def parse(
     parser.parse(text, name, (name,), document.root)
     parser.tell_of_quotes()
     if parser.faults:
-        raise CampaignError(sorted(parser.faults, key=_place), document.warnings)
+        mended = document if all(fault.code in _CLEAR for fault in parser.faults) else None
+        raise CampaignError(sorted(parser.faults, key=_place), document.warnings, mended)
     return document
 
 
