@@ -10,8 +10,8 @@ from campaigns import text
 
 from facade import plugins
 from facade.errors import CampaignError
-from facade.site import Site
 from facade.loading import load_campaign
+from facade.site import Site
 
 MODULE = """
 def nights(values):
