@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facade.campaign import Campaign
+from facade.campaign import Campaign, Module
 from facade.campaign.faults import fault_of
 from facade.errors import CampaignError, Fault, MissingInputError
 from facade.files import clean_path
@@ -77,10 +77,10 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
 
 
 def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery]) -> Plan:
-    bench = Workbench(campaign, inputs)
-    for index, block in enumerate(campaign.blocks):
-        for module in block.modules:
-            ModulePlanner(bench, module, index).run()
+    modules = [(index, module) for index, block in enumerate(campaign.blocks) for module in block.modules]
+    bench = Workbench(campaign, inputs, wanted=_wanted([module for _, module in modules]))
+    for number, (index, module) in enumerate(modules):
+        ModulePlanner(bench, module, index, number).run()
     archive_path, environment = _texts(campaign, bench.faults)
     if bench.faults:
         raise CampaignError(bench.all_faults())
@@ -105,6 +105,16 @@ def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery]) -
         jobs=planned_jobs,
         queries=tuple(queries),
     )
+
+
+def _wanted(modules: Sequence[Module]) -> dict[str, int]:
+    """Return dataset -> number of the last module that depends on it."""
+    return {
+        f"{depends.module}.{depends.ref.kind}.{depends.ref.name}": number
+        for number, module in enumerate(modules)
+        for spec in (*module.files.values(), *module.lists.values())
+        for depends in spec.depends
+    }
 
 
 def _unlocated(names: Sequence[str]) -> MissingInputError:

@@ -45,6 +45,8 @@ class Workbench:
     """Registered files that are wanted as inputs and lie in no archive."""
     failed: set[str] = field(default_factory=set)
     """Modules that could not be planned; what depends on them is not reported again."""
+    wanted: Mapping[str, int] = field(default_factory=dict)
+    """Dataset (``module.file.x``) -> number of the last module that depends on it."""
     made_by: dict[int, tuple[str, Mapping[str, Scalar]]] = field(default_factory=dict)
     """File that the plan makes -> module and loop values of the quantum that makes it."""
     _alike: dict[Hashable, list[int]] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from facade.files import natural_key
 from facade.wcl.template import Scalar
@@ -33,8 +34,7 @@ Source = int | Row | None
 """A file of a line: one of the plan by index, a registered one by its row, or one still to be named by a pattern."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a dataset: files by nickname and the columns they agree on."""
 
     files: Mapping[str, Source]

@@ -15,21 +15,26 @@ from facade.files import natural_key
 from facade.plan.assign import Assigner
 from facade.plan.bench import Draft, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, agreed, metadata
+from facade.plan.graph import JobKeys
 from facade.plan.model import Quantum
 from facade.plan.templates import Compiler
 from facade.wcl.template import BadReference, MissingVariable, Scalar, plain
 from facade.wcl.tree import Value
 
+Loop = tuple[dict[str, Scalar], Mapping[str, Scalar]]
+"""Loop values of a quantum, and what else its loop object says of it."""
+
 
 class ModulePlanner:
     """Plans one module onto the workbench."""
 
-    def __init__(self, bench: Workbench, module: Module, block: int) -> None:
-        self.bench, self.module, self.block = bench, module, block
+    def __init__(self, bench: Workbench, module: Module, block: int, number: int = 0) -> None:
+        self.bench, self.module, self.block, self.number = bench, module, block, number
         self.datasets: dict[str, Dataset] = {}
         self.outputs = frozenset(module.outputs)
         self.broken: dict[tuple[str, str], list[str]] = {}
         self.first = len(bench.quanta)
+        self.job_keys: dict[tuple[str, ...], JobKeys] = {}
 
     def run(self) -> None:
         """Add the quanta of the module, or the faults that prevent them."""
@@ -47,6 +52,8 @@ class ModulePlanner:
             bench.fault(code, f"quantum {labels[0]}{more}: {message}", self.module.section)
         if len(bench.faults) + len(bench.empty) > before:
             bench.failed.add(self.module.name)
+        for name in [name for name in bench.published if bench.wanted[name] <= self.number]:
+            del bench.published[name]
 
     def build(self) -> None:
         """Plan the quanta one after the other."""
@@ -61,7 +68,7 @@ class ModulePlanner:
             return
         assigner = Assigner(self.bench, self.module, self.datasets, compiled)
         for keys, extra in loops if not self.module.noop else ():
-            self.quantum(keys, {**extra, **keys}, assigner)
+            self.quantum(keys, extra, assigner)
         self.publish()
 
     def read_datasets(self) -> None:
@@ -106,6 +113,8 @@ class ModulePlanner:
     def line(self, row: Mapping[str, Mapping[str, Scalar]]) -> Line:
         """Return a line of rows by nickname: a column belongs to the line unless its files contradict each other."""
         files: dict[str, Source] = {nick: columns if columns.get("filename") else None for nick, columns in row.items()}
+        if len(row) == 1:
+            return Line(files, metadata(next(iter(row.values()))))
         merged: dict[str, Scalar] = {}
         for columns in row.values():
             for key, value in metadata(columns).items():
@@ -115,7 +124,7 @@ class ModulePlanner:
 
     # -- loop --------------------------------------------------------------------------------------------------------
 
-    def loops(self) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
+    def loops(self) -> list[Loop]:
         """Return, for each quantum in natural order, its loop values and what else its loop object says of it."""
         module, ref = self.module, self.module.loopobj
         data = self.datasets.get(f"{ref.kind}.{ref.name}") if ref is not None else None
@@ -131,7 +140,7 @@ class ModulePlanner:
             return []
         return self.loops_from_values()
 
-    def loops_over(self, data: Dataset) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
+    def loops_over(self, data: Dataset) -> list[Loop]:
         """Return one quantum for each distinct tuple of loop values among the lines of the loop object."""
         loop = self.module.loop
         try:
@@ -143,12 +152,15 @@ class ModulePlanner:
             return []
         return [({k: lines[0].columns[k] for k in loop}, self.extras(lines)) for _, lines in groups]
 
-    def extras(self, lines: Sequence[Line]) -> dict[str, Scalar]:
+    def extras(self, lines: Sequence[Line]) -> Mapping[str, Scalar]:
         """Return the columns that have one value in all *lines*; who the campaign is, no column can say."""
         identity = self.bench.campaign.identity
-        return {k: v for k, v in agreed(line.columns for line in lines).items() if k not in identity}
+        found = lines[0].columns if len(lines) == 1 else agreed([line.columns for line in lines])
+        if None in found.values():
+            found = agreed([found])
+        return {k: v for k, v in found.items() if k not in identity} if not identity.keys().isdisjoint(found) else found
 
-    def loops_from_values(self) -> list[tuple[dict[str, Scalar], dict[str, Scalar]]]:
+    def loops_from_values(self) -> list[Loop]:
         """Return the Cartesian product of the lists that the campaign gives for the loop keys."""
         choices = self.choices()
         if len(choices) < len(self.module.loop):
@@ -179,14 +191,14 @@ class ModulePlanner:
 
     # -- one quantum -------------------------------------------------------------------------------------------------
 
-    def quantum(self, keys: dict[str, Scalar], values: dict[str, Scalar], assigner: Assigner) -> None:
+    def quantum(self, keys: dict[str, Scalar], extra: Mapping[str, Scalar], assigner: Assigner) -> None:
         """Plan one quantum, or note why it cannot be planned."""
         bench, module, compiled = self.bench, self.module, assigner.compiled
         wrapnum = len(bench.quanta) + 1
-        draft = Draft(wrapnum, module.name, keys, {**values, "wrapnum": wrapnum})
+        draft = Draft(wrapnum, module.name, keys, {**extra, **keys, "wrapnum": wrapnum})
         try:
             execs = assigner.fill(draft)
-            job_keys = {k: t.format(draft.values) for k, t in compiled.jobs_by}
+            divided = tuple([t.format(draft.values) for _, t in compiled.jobs_by])
             parameters = compiled.fixed_parameters
             if parameters is None:
                 parameters = {k: t.format(draft.values) for k, t in compiled.parameters}
@@ -194,7 +206,9 @@ class ModulePlanner:
             message = _unknown(error, draft.values) if isinstance(error, MissingVariable) else str(error)
             self.broken.setdefault((error.code, message), []).append(draft.label)
             return
-        bench.job_keys.append((self.block, job_keys))
+        if divided not in self.job_keys:
+            self.job_keys[divided] = self.block, dict(zip(self.module.jobs_by, divided, strict=True))
+        bench.job_keys.append(self.job_keys[divided])
         bench.quanta.append(
             Quantum(
                 wrapnum,
@@ -213,26 +227,37 @@ class ModulePlanner:
     # -- for later modules -------------------------------------------------------------------------------------------
 
     def publish(self) -> None:
-        """Offer the module's datasets to the ``depends`` of later ones."""
-        published: dict[str, list[Line]] = {f"file.{name}": [] for name in self.module.files}
-        inputs: dict[tuple[str, int], list[Mapping[str, Scalar]]] = {}
+        """Offer the module's datasets to the ``depends`` of later ones: those that any of them wants."""
+        offered: dict[str, Dataset] = {}
+        for section, data in self.datasets.items():
+            if self.bench.wanted.get(f"{self.module.name}.{section}", -1) > self.number:
+                kind, _, name = section.partition(".")
+                if name in self.outputs:
+                    offered[section] = Dataset(self.made(section, name))
+                else:
+                    offered[section] = data if data.lines or kind == "list" else Dataset(self.read(section, name))
+        self.bench.published |= {f"{self.module.name}.{section}": data for section, data in offered.items()}
+
+    def made(self, section: str, name: str) -> list[Line]:
+        """Return the files that quanta of this module make for *section*, with all that is known of each."""
+        files, lines = self.bench.files, []
+        for quantum in self.bench.quanta[self.first :]:
+            for use in quantum.outputs:
+                if use.section == section:
+                    known = files[use.file].metadata
+                    alike = quantum.keys.items() <= known.items()
+                    lines.append(Line({name: use.file}, known if alike else {**known, **quantum.keys}))
+        return lines
+
+    def read(self, section: str, name: str) -> list[Line]:
+        """Return the files that quanta of this module read for *section*, which names them by pattern."""
+        readers: dict[int, list[Mapping[str, Scalar]]] = {}
         for quantum in self.bench.quanta[self.first :]:
             for use in quantum.inputs:
-                if use.section in published:
-                    inputs.setdefault((use.section, use.file), []).append(quantum.keys)
-            for use in quantum.outputs:
-                columns = {**self.bench.files[use.file].metadata, **quantum.keys}
-                published[use.section].append(Line({use.section.partition(".")[2]: use.file}, columns))
-        for (section, file), keys in inputs.items():
-            columns = {**self.bench.files[file].metadata, **agreed(keys)}
-            published[section].append(Line({section.partition(".")[2]: file}, columns))
-        for name, lines in published.items():
-            data = self.datasets[name]
-            keep = data.lines and name.partition(".")[2] not in self.outputs
-            self.bench.published[f"{self.module.name}.{name}"] = data if keep else Dataset(lines)
-        for name, data in self.datasets.items():
-            if name.startswith("list."):
-                self.bench.published[f"{self.module.name}.{name}"] = data
+                if use.section == section:
+                    readers.setdefault(use.file, []).append(quantum.keys)
+        files = self.bench.files
+        return [Line({name: file}, {**files[file].metadata, **agreed(keys)}) for file, keys in readers.items()]
 
 
 def _member(line: Line, nick: str) -> Line:

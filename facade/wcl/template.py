@@ -125,16 +125,22 @@ class Template:
 
     parts: tuple[Part, ...]
     has_header: bool = field(init=False, repr=False, compare=False)
+    _text: str | None = field(init=False, repr=False, compare=False)
+    _name: str | None = field(init=False, repr=False, compare=False)
     _pick: Callable[[Mapping[str, Scalar]], tuple[Scalar, ...]] | None = field(init=False, repr=False, compare=False)
     _form: str = field(init=False, repr=False, compare=False)
     _fit: set[tuple[type, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Prepare the fast way: one look-up of all slots, one ``%``."""
+        """Prepare the fast ways: a text as it is, one value as it is, one look-up of all slots and one ``%``."""
         slots = [part for part in self.parts if isinstance(part, Slot)]
         quick = len(slots) > 1 and all(
             isinstance(p, str) or (isinstance(p, Slot) and not p.optional) for p in self.parts
         )
+        only = self.parts[0] if len(self.parts) == 1 else None
+        alone = isinstance(only, Slot) and not only.pad and not only.optional
+        object.__setattr__(self, "_name", only.name if isinstance(only, Slot) and alone else None)
+        object.__setattr__(self, "_text", self.literal)
         object.__setattr__(self, "_pick", itemgetter(*[slot.name for slot in slots]) if quick else None)
         form = [p.replace("%", "%%") if isinstance(p, str) else f"%0{p.pad}d" if p.pad else "%s"
                 for p in self.parts if isinstance(p, str | Slot)] if quick else []  # fmt: skip
@@ -161,6 +167,12 @@ class Template:
 
     def format(self, values: Mapping[str, Scalar]) -> str:
         """Fill the slots from *values*; raises MissingVariable or BadReference."""
+        if self._text is not None:
+            return self._text
+        if self._name is not None:
+            value = values.get(self._name)
+            if type(value) is str or type(value) is int:
+                return str(value)
         if self._pick is not None:
             try:
                 picked = self._pick(values)
@@ -175,9 +187,6 @@ class Template:
             if all(kind is int if pad else kind in _PLAIN for kind, pad in zip(kinds, pads, strict=True)):
                 self._fit.add(kinds)
             return text
-        if len(self.parts) == 1:  # most words of a command line
-            only = self.parts[0]
-            return only if isinstance(only, str) else only.format(values)
         return self._carefully(values)
 
     def _carefully(self, values: Mapping[str, Scalar]) -> str:
