@@ -16,10 +16,15 @@ from facade.site import Site
 from facade.wcl import bind_attempt
 
 
-def tasks(ids: Ids) -> Tasks:
-    """Return the registry's ids in the form that capsules are cut with."""
+def tasks(ids: Ids, fingerprints: Mapping[int, str]) -> Tasks:
+    """Return the registry's ids, and what each quantum does, in the form that capsules are cut with."""
     return Tasks(
-        attempt_id=ids.attempt_id, attempt=ids.attempt_task, blocks=ids.blocks, jobs=ids.jobs, quanta=ids.quanta
+        attempt_id=ids.attempt_id,
+        attempt=ids.attempt_task,
+        blocks=ids.blocks,
+        jobs=ids.jobs,
+        quanta=ids.quanta,
+        fingerprints=fingerprints,
     )
 
 
@@ -82,5 +87,5 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
 
 def made_again(registry: Registry, site: Site, attempt: Attempt) -> RunDirectory:
     """Write the run directory of an attempt from the plan that the registry keeps."""
-    plan = from_text(registry.plan_body(attempt.plan_id).decode())
-    return materialise(site, attempt, plan, tasks(registry.ids(attempt.id)))
+    plan = from_text(registry.run_plan_body(attempt.id).decode())
+    return materialise(site, attempt, plan, tasks(registry.ids(attempt.id), registry.own_fingerprints(attempt.id)))

@@ -51,6 +51,8 @@ class Report:
             "blocks": {name: state.value for name, state in self.overview.blocks.items()},
             "quanta": {state.value: n for state, n in self.totals().items()},
             "jobs": {state.value: n for state, n in self.overview.jobs.items()},
+            "reused": dict(self.overview.reused),
+            "left_out": dict(self.overview.left_out),
             "modules": [
                 {"block": block, "module": module, "quanta": {s.value: n for s, n in states.items()}}
                 for block, module, states in self.modules()

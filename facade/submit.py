@@ -16,10 +16,13 @@ from facade.errors import InputError
 from facade.inputs import planned
 from facade.materialise import job_path, materialise, tasks
 from facade.plan import Plan, from_text
+from facade.plan.decide import Decision
 from facade.plan.model import bound_keys
 from facade.registry import Registry
-from facade.registry.values import Attempt
+from facade.registry.values import Attempt, LeftOut
 from facade.registry.values import FileType as RecordedType
+from facade.registry.values import Quantum as QuantumRow
+from facade.reuse import Considered
 from facade.site import Site
 from facade.wcl import bind_attempt
 
@@ -54,12 +57,14 @@ def read_plan(path: Path) -> Plan | None:
     return from_text(text) if text.startswith("{") else None
 
 
-def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engine: str) -> Attempt:
-    """Make an attempt of *plan*: number, rows, run directory.
+def register(registry: Registry, site: Site, considered: Considered, *, operator: str, engine: str) -> Attempt:
+    """Make an attempt of what is to run of a plan: number, rows, run directory.
 
     Raises:
         RefusedError: the attempt number that the campaign asks for is taken.
     """
+    plan, whole = considered.remaining, considered.plan
+    own = dict(zip([q.wrapnum for q in whole.quanta], considered.prints.own, strict=True))
     wanted = plan.identity.get("attnum")
     registry.ensure_metadata_tables(_definitions(plan))
     registry.set_archive(site.archive, str(site.archive_root))
@@ -70,8 +75,10 @@ def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engin
         number = submission.attnum
         run_dir = site.runs / submission.name
         ids = submission.register(
-            plan_id=plan.plan_id,
-            plan_body=plan.data,
+            plan_id=whole.plan_id,
+            plan_body=whole.data,
+            run_plan=(plan.plan_id, plan.data) if plan is not whole else None,
+            programs=considered.programs,
             run_dir=str(run_dir),
             engine=engine,
             archive_path=bind_attempt(plan.archive_path, number),
@@ -85,16 +92,7 @@ def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engin
                 }
                 for j in plan.jobs
             ],
-            quanta=[
-                {
-                    "wrapnum": q.wrapnum,
-                    "module": q.module,
-                    "wrapper": plan.wrappers[q.module],
-                    "jobnum": plan.job_of[q.wrapnum],
-                    "keys": bound_keys(q.keys, number),
-                }
-                for q in plan.quanta
-            ],
+            quanta=_quanta(considered, number),
             queries=[
                 {
                     "modname": q.module,
@@ -104,13 +102,54 @@ def register(registry: Registry, site: Site, plan: Plan, *, operator: str, engin
                     "arguments": q.arguments,
                     "row_count": q.rows,
                 }
-                for q in plan.queries
+                for q in whole.queries
             ],
+            left_out=_left_out(considered, number),
         )
     attempt = registry.attempt(ids.attempt_id)
     assert attempt is not None
-    materialise(site, attempt, plan, tasks(ids))
+    materialise(site, attempt, plan, tasks(ids, own))
     return attempt
+
+
+def _quanta(considered: Considered, attnum: int) -> list[QuantumRow]:
+    """Return the rows of the quanta that run."""
+    plan = considered.remaining
+    whole = zip(considered.plan.quanta, considered.prints.own, considered.prints.plan, considered.decided, strict=True)
+    known = {q.wrapnum: (own, key, one) for q, own, key, one in whole if one.decision is Decision.RUN}
+    rows: list[QuantumRow] = []
+    for q in plan.quanta:
+        own, key, one = known[q.wrapnum]
+        files = [plan.files[use.file] for use in q.outputs]
+        rows.append(
+            {
+                "wrapnum": q.wrapnum,
+                "module": q.module,
+                "wrapper": plan.wrappers[q.module],
+                "jobnum": plan.job_of[q.wrapnum],
+                "keys": bound_keys(q.keys, attnum),
+                "fingerprints": (own, key),
+                "reason": one.reason.value,
+                "outputs": [(bind_attempt(file.filename, attnum), file.compression) for file in files],
+            }
+        )
+    return rows
+
+
+def _left_out(considered: Considered, attnum: int) -> list[LeftOut]:
+    """Return the rows of the quanta that do not run."""
+    return [
+        {
+            "wrapnum": q.wrapnum,
+            "module": q.module,
+            "keys": bound_keys(q.keys, attnum),
+            "decision": one.decision.value,
+            "reason": one.reason.value,
+            "source": one.source.task_id if one.source is not None else None,
+        }
+        for q, one in zip(considered.plan.quanta, considered.decided, strict=True)
+        if one.decision is not Decision.RUN
+    ]
 
 
 def _definitions(plan: Plan) -> Mapping[str, RecordedType]:

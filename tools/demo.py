@@ -1,7 +1,7 @@
 """``make demo``: simulated exposures, the campaign of DMTN-059's test, and its three queries; every command is shown.
 
-Uses what any user would: the embedded database and the local engine below $FACADE_HOME. Run again, it makes the next
-attempt.
+Uses what any user would: the embedded database and the local engine below $FACADE_HOME. Run again, it finds that all
+is made, and asks the same questions.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def main() -> None:
     for query in QUERIES:
         text = query.format(tag=tag, attnum=attnum)
         run("facade", "sql", "-c", text, shown=f'facade sql -c "{text}"')
+    say("The same campaign once more: what was made is not made again")
+    run("facade", "submit", CAMPAIGN, "--wait")
     coadd = f"calexp-HSC-I-0-0x1-r11p{int(attnum):02d}.fits"
     say(f"Done in {time.monotonic() - started:.0f} s. What to type next:")
     path = ".venv/bin/facade"
@@ -109,7 +111,7 @@ def main() -> None:
         ("provenance HSCA90398616.fits --down", "what became of one raw exposure"),
         (f"stat {name} --json", "everything about the attempt, for machines"),
         (f"plan {CAMPAIGN}", "what would run, without running it"),
-        (f"submit {CAMPAIGN} --wait", "the next attempt"),
+        (f"submit {CAMPAIGN} --wait --reuse none", "the next attempt, all anew"),
         ("sql", "the questions that have a name; facade db psql for all others"),
         ("db stop", "stop the database (any command starts it again)"),
     ):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from facade.campaign.faults import in_order
-from facade.cli import output, rendering
+from facade.cli import deciding, rendering
 from facade.cli.context import registry, site, talk
 from facade.errors import BAD_INPUT, CampaignError, Fault, InputError, Location
 from facade.loading import check_programs, examine_campaign, load_campaign
+from facade.reuse import consider
 from facade.submit import make_plan
 
 CAMPAIGN = click.argument("campaign", type=click.Path(path_type=Path))
+TO = (
+    "MODULE: this module and all that it is made from. FORM: the plan as one of "
+    f"{', '.join(rendering.FORMS)}, on stdout or in -o."
+)
 SET = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the campaign.")
 
 
@@ -85,25 +91,40 @@ def _place(place: Location | None) -> dict[str, object]:
 @CAMPAIGN
 @SET
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path), help="Write the plan (canonical JSON) here.")
-@click.option("--json", "as_json", is_flag=True, help="The plan as canonical JSON on stdout.")
-@click.option("--to", "form", type=click.Choice(rendering.FORMS), help="The plan in another form, on stdout or in -o.")
-@click.option("--level", type=click.Choice(rendering.LEVELS), help="What the nodes of --to are (default: modules).")
+@click.option("--json", "as_json", is_flag=True, help="The plan as canonical JSON on stdout, with its decisions.")
+@click.option("--to", multiple=True, metavar="MODULE|FORM", help=TO)
+@click.option("--level", type=click.Choice(rendering.LEVELS), help="What the nodes of FORM are (default: modules).")
+@click.option("--explain", is_flag=True, help="Of each quantum: what was decided, and why.")
+@deciding.options
 def plan(
-    campaign: Path, settings: tuple[str, ...], path: Path | None, as_json: bool, form: str | None, level: str | None
+    campaign: Path,
+    settings: tuple[str, ...],
+    path: Path | None,
+    as_json: bool,
+    to: tuple[str, ...],
+    level: str | None,
+    explain: bool,
+    **asked: Any,
 ) -> int:
     """Plan CAMPAIGN: find its inputs, divide them, and show what would run. Changes nothing."""
+    form, end = rendering.told_apart(to)
     level = rendering.checked(form, level, as_json)
+    wish = deciding.wish(**asked, end=end)
     loaded = load_campaign(site(), campaign, settings)
     with registry() as opened:
         made = make_plan(opened, loaded)
+        considered = consider(opened, site(), made, wish)
         if form is not None:
-            rendering.write(rendering.rendered(made, form, level, opened), path)
+            shown = considered.remaining if form == "dag" else made
+            rendering.write(rendering.rendered(shown, form, level, opened), path)
             return 0
+        if as_json:
+            click.echo(deciding.plain(considered, opened if explain else None))
+        elif explain:
+            deciding.explain(opened, considered)
     if path is not None:
         rendering.write([made.text + "\n"], path)
         talk(f"plan {made.plan_id[:12]} written to {path}; run it with: facade submit {path}")
-    if as_json:
-        click.echo(made.text)
-    elif path is None:
-        output.plan(made)
+    if path is None and not as_json:
+        deciding.show(considered)
     return 0

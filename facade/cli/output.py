@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -20,9 +19,6 @@ from rich.text import Text
 from facade.registry.values import Answer, Attempt, Failure
 from facade.stat import Report, culprits
 from facade.states import State
-
-if TYPE_CHECKING:
-    from facade.plan import Plan
 
 COLOURS = {
     State.SUCCEEDED: "green",
@@ -82,22 +78,6 @@ def words(counts: Mapping[State, int]) -> Text:
     return text
 
 
-def plan(made: Plan) -> None:
-    """Show what a plan will do, by module."""
-    rows = table("block", "module", "quanta", "jobs", "inputs", "outputs", right=(2, 3, 4, 5))
-    quanta = Counter(q.module for q in made.quanta)
-    for block in made.blocks:
-        for module in block.modules:
-            mine = [q for q in made.quanta if q.module == module]
-            jobs = len({made.job_of[q.wrapnum] for q in mine})
-            inputs = len({u.file for q in mine for u in q.inputs})
-            outputs = sum(len(q.outputs) for q in mine)
-            rows.add_row(block.name, module, str(quanta[module]), str(jobs), str(inputs), str(outputs))
-    edges = sum(len(job.parents) for job in made.jobs)
-    total = f"{len(made.quanta)} quanta in {len(made.jobs)} jobs, {edges} edges between jobs; plan {made.plan_id[:12]}"
-    show(rows, Text(total, style="bold"))
-
-
 def attempts(found: Sequence[tuple[Attempt, dict[State, int]]]) -> None:
     """Show attempts, one a line."""
     rows = table("attempt", "campaign", "state", "quanta", "", "submitted", "took", "engine", "tags")
@@ -140,6 +120,11 @@ def report(made: Report) -> Group:
     for block, module, counts in made.modules():
         rows.add_row(block, module, bar(counts), words(counts))
     parts: list[RenderableType] = [head, rows]
+    spared = [f"{number} reused from {name}" for name, number in made.overview.reused.items()]
+    left_out = made.overview.left_out.items()
+    spared += [f"{number} {name.replace('-', ' ')}" for name, number in left_out if name != "reuse"]
+    if spared:
+        parts.append(Text(f"not run: {', '.join(spared)}"))
     for job in made.overview.running[:SHOWN_FAILURES]:
         step = f"{job.modname} {job.step.value}" if job.step else "starting"
         parts.append(Text(f"job {job.jobnum} on {job.host}: {step}", style="cyan"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,14 @@ LEVELS = ("block", "module", "job", "quantum", "file")
 DEFAULT = {"dag": "job", "json": "quantum", "dot": "module", "mermaid": "module"}
 MERMAID_EDGES = 500
 """Edges that a viewer of Mermaid draws if nobody has told it otherwise."""
+
+
+def told_apart(to: Sequence[str]) -> tuple[str | None, str]:
+    """Return the form and the module that ``--to`` names; each of them once at most."""
+    forms, modules = [one for one in to if one in FORMS], [one for one in to if one not in FORMS]
+    if len(forms) > 1 or len(modules) > 1:
+        raise click.UsageError(f"--to names one module and one of {', '.join(FORMS)} at most")
+    return forms[0] if forms else None, modules[0] if modules else ""
 
 
 def checked(form: str | None, level: str | None, as_json: bool) -> str:

@@ -7,10 +7,11 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
-from facade.cli import output
+from facade.cli import deciding, output
 from facade.cli.campaigns import SET
 from facade.cli.context import address, operator, registry, site, talk
 from facade.cli.watching import watch
@@ -19,6 +20,7 @@ from facade.loading import load_campaign
 from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
+from facade.reuse import consider
 from facade.run import alive, detach, ensure_idle, find, settle, start
 from facade.run import remove as stop_attempt
 from facade.stat import report
@@ -43,13 +45,23 @@ WAIT = click.option("--wait", is_flag=True, help="Stay until all is over; exit 1
 @WORKERS
 @WAIT
 @click.option("--dry-run", is_flag=True, help="Show what would run; change nothing.")
+@deciding.options
+@click.option("--to", "end", default="", metavar="MODULE", help="This module and all that it is made from.")
 def submit(
-    campaign: Path, settings: tuple[str, ...], engine: str | None, workers: int | None, wait: bool, dry_run: bool
+    campaign: Path,
+    settings: tuple[str, ...],
+    engine: str | None,
+    workers: int | None,
+    wait: bool,
+    dry_run: bool,
+    **asked: Any,
 ) -> int:
-    """Find the inputs of CAMPAIGN, plan it, register an attempt and run it.
+    """Find the inputs of CAMPAIGN, plan it, register an attempt of what was not made before, and run it.
 
-    Exit codes: 0 done (without --wait: under way), 1 something failed, 2 the campaign is wrong, 3 inputs are missing.
+    Exit codes: 0 done, or nothing to do (without --wait: under way), 1 something failed, 2 the campaign is wrong,
+    3 inputs are missing, 4 refused.
     """
+    wish = deciding.wish(**asked)
     here = site()
     chosen = engine or here.engine
     made = read_plan(campaign)
@@ -62,15 +74,16 @@ def submit(
         if made is None:
             assert loaded is not None
             made = make_plan(opened, loaded)
+        considered = consider(opened, here, made, wish)
         if dry_run:
-            output.plan(made)
+            deciding.show(considered)
             return DONE
-        _check_programs(made, chosen)
-        if not made.quanta:
-            talk("nothing to do: the plan has no quanta")
+        if not considered.remaining.quanta:
+            talk(deciding.nothing(considered) if made.quanta else "nothing to do: the plan has no quanta")
             return DONE
-        attempt = register(opened, here, made, operator=operator(), engine=chosen)
-        talk(f"{attempt.name}: {len(made.quanta)} quanta in {len(made.jobs)} jobs, engine {chosen}")
+        _check_programs(considered.remaining, chosen)
+        attempt = register(opened, here, considered, operator=operator(), engine=chosen)
+        talk(f"{attempt.name}: {deciding.summary(considered)}; engine {chosen}")
         return _carry_out(opened, attempt, chosen, workers, wait)
 
 

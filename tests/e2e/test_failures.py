@@ -54,7 +54,7 @@ def test_a_step_that_exits_7_in_one_patch(world: World) -> None:
 
 def test_the_engine_killed_in_the_middle(world: World) -> None:
     known = len(world.json("stat"))
-    process = world.start("submit", CAMPAIGN, "--wait", "-j", 2)
+    process = world.start("submit", CAMPAIGN, "--wait", "--reuse", "none", "-j", 2)
     name = world.under_way(known)
     assert "is being carried out by" in world.facade("resume", name, code=4).stderr
     os.kill(process.pid, signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_the_engine_killed_in_the_middle(world: World) -> None:
 
 def test_the_database_killed_in_the_middle(world: World) -> None:
     known = len(world.json("stat"))
-    process = world.start("submit", CAMPAIGN, "--wait", "-j", 2)
+    process = world.start("submit", CAMPAIGN, "--wait", "--reuse", "none", "-j", 2)
     world.under_way(known)
     os.kill(int((world.home / "db/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
@@ -92,7 +92,7 @@ def test_the_database_killed_in_the_middle(world: World) -> None:
 
 def test_ctrl_c_stops_in_good_order(world: World) -> None:
     known = len(world.json("stat"))
-    process = world.start("submit", CAMPAIGN, "--wait", "-j", 2)
+    process = world.start("submit", CAMPAIGN, "--wait", "--reuse", "none", "-j", 2)
     world.under_way(known)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)

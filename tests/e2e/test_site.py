@@ -169,7 +169,7 @@ def test_a_submission_that_dies_while_it_registers_leaves_nothing(site: World) -
 def test_a_plan_is_submitted_as_often_as_one_likes(site: World) -> None:
     site.facade("plan", "campaign.wcl", "-o", "plan.json")
     for attnum in (1, 2):
-        site.facade("submit", "plan.json", "--wait")
+        site.facade("submit", "plan.json", "--wait", "--reuse", "none")
         assert (site.home / f"archive/SITE/r3/p{attnum:02d}/hello-9-p{attnum:02d}.txt").is_file()
     assert len({row["plan_id"] for row in site.json("stat")}) == 1
     assert [row["plan_id"] for row in site.rows("select plan_id from plan")] == [site.json("stat")[0]["plan_id"]]
@@ -177,7 +177,9 @@ def test_a_plan_is_submitted_as_often_as_one_likes(site: World) -> None:
 
 def test_a_plan_is_drawn_and_handed_on(site: World) -> None:
     canonical = site.facade("plan", "campaign.wcl", "--to", "json").stdout
-    assert canonical == site.facade("plan", "campaign.wcl", "--json").stdout
+    with_decisions = site.facade("plan", "campaign.wcl", "--json").stdout
+    assert with_decisions.startswith(canonical.rstrip("}\n"))
+    assert json.loads(with_decisions)["decisions"] == [[1, "run", "new", None], [2, "run", "new", None]]
     assert (
         json.loads(site.facade("plan", "campaign.wcl", "--to", "json", "--level", "block").stdout)["level"] == "block"
     )
@@ -191,19 +193,21 @@ def test_a_plan_is_drawn_and_handed_on(site: World) -> None:
 
 def test_the_dag_that_is_shown_is_that_of_the_next_attempt(site: World) -> None:
     site.facade("submit", "campaign.wcl", "--wait", "--set", "attnum=95")
-    shown = site.facade("plan", "campaign.wcl", "--to", "dag").stdout
+    shown = site.facade("plan", "campaign.wcl", "--to", "dag", "--reuse", "none").stdout
     assert f'SET_JOB_ATTR facade_run = "{site.home}/work/runs/u_1_r3p96"' in shown
     assert "engine finish u_1_r3p96" in shown
     assert shown.count("\nJOB j") == 1
+    assert "\nJOB j" not in site.facade("plan", "campaign.wcl", "--to", "dag").stdout  # all is there
     fixed = site.facade("plan", "campaign.wcl", "--to", "dag", "--set", "attnum=7").stdout
     assert "u_1_r3p07" in fixed and "u_1_r3p96" not in fixed
 
 
 def test_an_attempt_number_of_ones_own(site: World) -> None:
-    site.facade("submit", "campaign.wcl", "--wait", "--set", "attnum=95")
+    anew = ("submit", "campaign.wcl", "--wait", "--reuse", "none")
+    site.facade(*anew, "--set", "attnum=95")
     assert (site.home / "archive/SITE/r3/p95/hello-9-p95.txt").is_file()
-    assert "exists already" in site.facade("submit", "campaign.wcl", "--wait", "--set", "attnum=95", code=4).stderr
-    site.facade("submit", "campaign.wcl", "--wait")
+    assert "exists already" in site.facade(*anew, "--set", "attnum=95", code=4).stderr
+    site.facade(*anew)
     assert site.json("stat")[0]["name"] == "u_1_r3p96"
 
 

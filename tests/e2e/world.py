@@ -84,7 +84,8 @@ class World:
         self.facade("ingest", "--filetype", "butler_template", ROOT / "wcl/demo/butler_template.yaml")
 
     def submit(self, *words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        return self.facade("submit", CAMPAIGN, "--wait", *words, code=code)
+        """Run all of the demo campaign, whatever was made before."""
+        return self.facade("submit", CAMPAIGN, "--wait", "--reuse", "none", *words, code=code)
 
     def latest(self) -> dict[str, Any]:
         found: dict[str, Any] = self.json("stat")[0]

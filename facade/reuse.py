@@ -1,0 +1,209 @@
+"""What of a plan is to run, given what was made before: asks the registry and the archive, then decides.
+
+docs/reuse.md says what is decided; the decision itself is `facade.plan.decide`, which does no input or output.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from facade.archive import open_archive
+from facade.errors import RefusedError
+from facade.plan import Plan, from_text
+from facade.plan.applied import applied
+from facade.plan.decide import Decided, Decision, Made, Reason, Selection, Success, decide, wanted
+from facade.plan.explain import differences, read_differently
+from facade.plan.fingerprint import Fingerprints, Forced, Teller, fingerprints, loop_key
+from facade.plan.model import Quantum
+from facade.programs import identities
+from facade.registry import Registry
+from facade.site import Site
+
+NONE, REFUSE = "none", "refuse"
+SCOPES = (NONE, "attempt", "unit", "campaign", "archive", REFUSE)
+"""How far reuse reaches: not at all; to the unit's newest attempt; to all attempts of the unit; to those of the
+campaign; to those and all that carry a tag; as far as the unit, but only to refuse."""
+VERIFY = (NONE, "size", "hash")
+"""What is looked at to see whether a file is there: the registry alone; its size in the archive; its content."""
+DEFAULT_SCOPE, DEFAULT_VERIFY = "unit", "size"
+ALL, SHOWN = Selection(), 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What an operator asks: how far reuse reaches, how files are verified, and what is selected."""
+
+    reuse: str = DEFAULT_SCOPE
+    verify: str = DEFAULT_VERIFY
+    selection: Selection = ALL
+
+
+@dataclass(frozen=True)
+class Considered:
+    """A plan with what was decided for each of its quanta, in its order."""
+
+    plan: Plan
+    programs: Mapping[str, str]
+    forced: Forced
+    prints: Fingerprints
+    decided: Sequence[Decided]
+    gone: Mapping[str, Sequence[str]]
+    """Fingerprint -> what is no longer there of what the newest success with it made."""
+
+    @cached_property
+    def remaining(self) -> Plan:
+        """What is to run."""
+        return applied(self.plan, self.decided)
+
+    @cached_property
+    def counts(self) -> Counter[Decision]:
+        """How many quanta there are of each decision."""
+        return Counter(one.decision for one in self.decided)
+
+    @cached_property
+    def sources(self) -> Counter[str]:
+        """How many quanta are reused from each attempt."""
+        return Counter(one.source.attempt for one in self.decided if one.source is not None)
+
+    def by_module(self) -> dict[str, Counter[Decision]]:
+        """Return how many quanta of each module there are of each decision."""
+        found: dict[str, Counter[Decision]] = {}
+        for quantum, one in zip(self.plan.quanta, self.decided, strict=True):
+            found.setdefault(quantum.module, Counter())[one.decision] += 1
+        return found
+
+    def rows(self) -> Iterator[tuple[int, str, str, str | None]]:
+        """Yield number, decision, reason and source attempt of each quantum."""
+        for quantum, one in zip(self.plan.quanta, self.decided, strict=True):
+            source = one.source.attempt if one.source is not None else None
+            yield quantum.wrapnum, one.decision.value, one.reason.value, source
+
+
+def consider(registry: Registry, site: Site, plan: Plan, wish: Wish) -> Considered:
+    """Decide what of *plan* is to run.
+
+    Raises:
+        InputError: a selection means nothing in this plan.
+        RefusedError: reuse is to be refused, and there is something to reuse.
+        TransferError: the archive cannot be reached.
+    """
+    asked, scope = wanted(plan, wish.selection), "unit" if wish.reuse == REFUSE else wish.reuse
+    programs, forced = identities(plan), registry.forced(*plan.unit)
+    for quantum in plan.quanta if asked.forced else ():
+        if quantum.wrapnum in asked.forced:
+            forced[loop_key(quantum)] = forced.get(loop_key(quantum), 0) + 1
+    prints = fingerprints(plan, programs, forced)
+    successes = {} if scope == NONE else _successes(registry, site, plan, prints.plan, scope)
+    archive = _Watched(site, wish.verify)
+    found = decide(plan, prints.plan, successes, asked, archive.has)
+    gone = {
+        key: archive.missing(successes[key][0])
+        for key, one in zip(prints.plan, found, strict=True)
+        if one.reason is Reason.GONE
+    }
+    considered = Considered(plan, programs, forced, prints, found, gone)
+    if wish.reuse == REFUSE and considered.counts[Decision.REUSE]:
+        raise _refused(considered)
+    return considered
+
+
+def _successes(
+    registry: Registry, site: Site, plan: Plan, prints: Sequence[str], scope: str
+) -> dict[str, list[Success]]:
+    """Return earlier quanta that succeeded, by fingerprint, the newest first."""
+    number = {key: len(quantum.outputs) for key, quantum in zip(prints, plan.quanta, strict=True)}
+    found: dict[str, list[Success]] = {}
+    for one in registry.successes(prints, scope=scope, identity=plan.identity, archive=site.archive):
+        files = tuple([None if file is None else Made._make(file) for file in one.files])
+        if len(files) == number[one.fingerprint]:
+            found.setdefault(one.fingerprint, []).append(Success(one.task_id, one.attempt, files))
+    return found
+
+
+def _refused(considered: Considered) -> RefusedError:
+    labels = [
+        f"{quantum.label} (by {one.source.attempt})"
+        for quantum, one in zip(considered.plan.quanta, considered.decided, strict=True)
+        if one.source is not None
+    ]
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    return RefusedError(
+        f"made already: {', '.join(labels[:SHOWN])}{more}",
+        remedy="--reuse unit takes what is there, --reuse none makes it again",
+    )
+
+
+class _Watched:
+    """The site's archive, asked whether files are there; remembers which are not."""
+
+    def __init__(self, site: Site, verify: str) -> None:
+        self._archive, self._verify = open_archive(site.archive, str(site.archive_root)), verify
+        self._missing: set[str] = set()
+
+    def has(self, made: Made) -> bool:
+        """Say whether a file can be had."""
+        name = f"{made.filename}{made.compression}"
+        found = made.archive_path is not None
+        if found and self._verify != NONE:
+            place = f"{made.archive_path}/{name}".lstrip("/")
+            found = self._archive.holds(place, made.size, made.checksum if self._verify == "hash" else None)
+        if not found:
+            self._missing.add(name)
+        return found
+
+    def missing(self, success: Success) -> list[str]:
+        """Return what of an earlier quantum's outputs was asked for and is not there."""
+        names = [f"{made.filename}{made.compression}" for made in success.files if made is not None]
+        return [name for name in names if name in self._missing] or ["an output that it did not make"]
+
+
+_UNLIKE = (Reason.NEW, Reason.UPSTREAM)
+
+
+class Explainer:
+    """Says of each quantum why it is run or not, down to what differs from the likest one that succeeded."""
+
+    def __init__(self, registry: Registry, considered: Considered) -> None:
+        self._registry, self._considered = registry, considered
+        self._teller = Teller(considered.plan, considered.programs, considered.forced)
+        decided = zip(considered.plan.quanta, considered.decided, strict=True)
+        self._running = {quantum.wrapnum: one for quantum, one in decided if one.decision is Decision.RUN}
+        wanted = [loop_key(considered.plan.quantum(n)) for n, one in self._running.items() if one.reason in _UNLIKE]
+        self._kin = registry.likest(*considered.plan.unit, wanted)
+        self._tellers: dict[tuple[str, str], Teller] = {}
+
+    def lines(self) -> Iterator[tuple[Quantum, Decided, list[str]]]:
+        """Yield every quantum with what was decided, and the details in words."""
+        considered = self._considered
+        for index, (quantum, one) in enumerate(zip(considered.plan.quanta, considered.decided, strict=True)):
+            yield quantum, one, self._details(index, quantum, one)
+
+    def _details(self, index: int, quantum: Quantum, one: Decided) -> list[str]:
+        if one.decision is Decision.REUSE and one.source is not None:
+            return [f"from {one.source.attempt}"]
+        if one.reason is Reason.GONE:
+            return [f"not there: {', '.join(self._considered.gone[self._considered.prints.plan[index]])}"]
+        return self._unlike(index, quantum) if one.reason in _UNLIKE else []
+
+    def _unlike(self, index: int, quantum: Quantum) -> list[str]:
+        kin = self._kin.get(loop_key(quantum))
+        if kin is None:
+            return ["nothing with these loop values has succeeded in this unit"]
+        teller = self._teller_of(kin.plan_id, kin.programs)
+        before, plan = teller.plan.quantum(kin.wrapnum), self._considered.plan
+        told = []
+        if kin.own != self._considered.prints.own[index]:
+            told += differences(teller, before, self._teller, quantum)
+        told += read_differently(teller.plan, before, plan, quantum, self._running)
+        return [f"unlike in {kin.attempt}: {one}" for one in told]
+
+    def _teller_of(self, plan_id: str, programs: Mapping[str, str]) -> Teller:
+        key = plan_id, json.dumps(programs, sort_keys=True)
+        if key not in self._tellers:
+            plan = from_text(self._registry.plan_body(plan_id).decode())
+            self._tellers[key] = Teller(plan, programs, {})
+        return self._tellers[key]
