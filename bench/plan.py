@@ -1,6 +1,6 @@
 """How fast is planning, and writing out what was planned?
 
-    python bench/plan.py [JOBS] [--rounds N] [--million] [--peers]
+    python bench/plan.py [JOBS] [--rounds N] [--million] [--peers [DIR]]
 
 Independent chains of three one-quantum jobs (JOBS of them, 99,999 unless told otherwise), from the campaign's text and
 made-up rows to the last file: parsed, planned, fingerprinted, run directory and DAG written. Each round is a process of
@@ -9,7 +9,7 @@ out of the time. Medians of the rounds; three sizes, to see how it grows. ``--mi
 jobs.
 
 The floor is what nobody can avoid: a bare Python loop that writes a DAG of as many nodes. ``--peers`` measures others
-that write such DAGs in the same run, those that pip can install into a scratch environment (peers.py).
+that write such DAGs in the same run: those that pip can install, into environments of their own (peers/).
 """
 
 from __future__ import annotations
@@ -189,6 +189,7 @@ def submission(layout: str, quanta: int, folder: Path) -> dict[str, Any]:
     return {
         "laps": clock,
         "seconds": sum(clock.values()),
+        "process": time.process_time(),
         "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "files": len(files),
         "bytes": sum(path.stat().st_size for path in files),
@@ -249,6 +250,7 @@ def told(title: str, results: list[dict[str, Any]]) -> None:
         print(f"  {name:27} {seconds:8.3f} s CPU")
     spread = f"{results[0]['seconds']:.2f} to {results[-1]['seconds']:.2f}"
     print(f"  {'all':27} {median(results, 'seconds'):8.3f} s CPU   median of {len(results)} ({spread})")
+    print(f"  all of the process          {median(results, 'process'):8.3f} s CPU   with imports, and making rows")
     print(f"  memory at its peak          {median(results, 'rss'):8.0f} MB")
     print(f"  files                       {middle['files']:8}      {middle['files'] / thousands:.1f} per 1,000 jobs")
     print(f"  on disk                     {middle['bytes'] / 1e6:8.1f} MB")
@@ -266,7 +268,7 @@ def main() -> None:
     parser.add_argument("jobs", type=int, nargs="?", default=99_999)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--million", action="store_true")
-    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--peers", nargs="?", const="", metavar="DIR", help="where they are, or are to be, installed")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -284,10 +286,10 @@ def main() -> None:
     print(f"  floor: a DAG, nothing else  {floor:8.3f} s CPU   {seconds / floor:.0f} times the floor")
     print(f"  grows with the exponent     {growth:8.3f}         over {', '.join(f'{size:,}' for size in sizes)} jobs")
     peers: dict[str, Any] = {}
-    if options.peers:
-        import peers as others
+    if options.peers is not None:
+        from peers import measured as measured_peers
 
-        peers = others.measured(jobs)
+        peers = measured_peers(jobs, Path(options.peers) if options.peers else None)
     figures = [
         figure("plan_cpu", seconds, "s CPU", jobs, round(floor, 3), peers),
         figure("plan_memory", median(measured[-1], "rss"), "MB", jobs),
