@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 
-def derive(parents: Iterable[int], children: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield (child, parent) for every pair; a file is not derived from itself."""
-    parents = tuple(parents)
-    for child in children:
-        yield from ((child, parent) for parent in parents if parent != child)
+def derive(parents: Collection[int], children: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Return (child, parent) for every pair; a file is not derived from itself."""
+    return tuple([(child, parent) for child in children for parent in parents if parent != child])
 
 
 def illegal(

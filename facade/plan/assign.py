@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
-from facade.campaign import ExecSpec, FileSpec, ListSpec, Module, Ref
+from facade.campaign import FileSpec, ListSpec, Module
 from facade.files import clean_path, join, name_fault, natural_key, split_compression
 from facade.plan.bench import Draft, ListLine, Missing, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
 from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use
+from facade.plan.programs import Program
 from facade.plan.templates import Compiled, Naming
-from facade.provenance import derive
 from facade.wcl.template import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
-Names = tuple[str, ...]
-"""Names under which a quantum's files are assigned: ``file.x``, ``list.l``, ``list.l.x``."""
 SEPARATORS = {"textsp": " ", "textcsv": ", ", "texttab": "\t"}
 
 
@@ -26,7 +23,19 @@ class Assigner:
     def __init__(self, bench: Workbench, module: Module, datasets: Mapping[str, Dataset], compiled: Compiled) -> None:
         self.bench, self.module, self.datasets, self.compiled = bench, module, datasets, compiled
         self.outputs = frozenset(module.outputs)
-        self.links = [Link.of(spec, self.assigns) for spec in module.execs]
+        self.programs = [
+            Program.of(spec, command, self.assigns)
+            for spec, command in zip(module.execs, compiled.commands, strict=True)
+        ]
+        self.inputs = [s for s in module.files.values() if s.name not in self.outputs and not s.listonly]
+        self.columns = {
+            name: [
+                column
+                for column, _, source in bench.campaign.filetypes[module.files[name].filetype].columns
+                if not source
+            ]
+            for name in module.outputs
+        }
 
     def assigns(self, name: str) -> bool:
         """Say whether quanta of this module have files of their own under the reference *name*."""
@@ -41,15 +50,14 @@ class Assigner:
             MissingVariable, BadReference, NoSingleValue: the quantum cannot be planned.
         """
         module, compiled = self.module, self.compiled
-        for spec in module.files.values():
-            if spec.name not in self.outputs and not spec.listonly:
-                self.assign_input(draft, spec, compiled.files[spec.name])
+        for spec in self.inputs:
+            self.assign_input(draft, spec, compiled.files[spec.name])
         for listing in module.lists.values():
             self.assign_list(draft, listing)
         for spec in module.files.values():
             if spec.name in self.outputs:
                 self.assign_output(draft, spec, compiled.files[spec.name])
-        return self.execs(draft)
+        return tuple([program.planned(draft) for program in self.programs])
 
     def assign_input(self, draft: Draft, spec: FileSpec, naming: Naming) -> None:
         """Give the quantum its file, or files, of one input section."""
@@ -81,8 +89,11 @@ class Assigner:
             elif len(lines) > 1 and not spec.multiple:
                 self.ambiguous(draft, spec, len(lines))
         if found:
-            together = [(i, self.use(draft, section, i, naming, {**columns, **draft.values})) for i, columns in found]
-            draft.name(section, [(full, self.bench.files[i].filename) for i, full in together])
+            values = draft.values
+            draft.name(section, [
+                self.use(draft, section, index, naming, values if naming.fixed else {**columns, **values})
+                for index, columns in found
+            ])  # fmt: skip
 
     def ambiguous(self, draft: Draft, spec: FileSpec, count: int) -> None:
         """Report that a file section has several lines for one quantum."""
@@ -139,15 +150,20 @@ class Assigner:
         self.bench.awaited[name] = len(self.bench.files) - 1, draft.label
         return len(self.bench.files) - 1
 
-    def use(self, draft: Draft, section: str, index: int, naming: Naming, values: Mapping[str, Scalar]) -> str:
-        """Add an input and return its path in the job."""
-        path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
+    def use(
+        self, draft: Draft, section: str, index: int, naming: Naming, values: Mapping[str, Scalar]
+    ) -> tuple[str, str]:
+        """Add an input and return its path in the job, and its name."""
+        path = naming.place
+        if path is None:
+            path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
         rename = naming.rename.format(values) if naming.rename else ""
         if rename and (reason := name_fault(rename)):
             raise BadReference(f"rename_file of {section} {reason}: '{rename}'", code="F507")
         draft.inputs[Use(section, index, path, rename)] = None
         draft.assign(section, index)
-        return join(path, self.bench.files[index].name)
+        file = self.bench.files[index]
+        return join(path, file.filename + file.compression), file.filename
 
     def directory(self, text: str, what: str, where: str) -> str:
         """Return a directory in its plainest spelling; raises BadReference if it leaves its root."""
@@ -184,11 +200,11 @@ class Assigner:
             found = [(index, line.columns)] if index is not None else self.find(draft, member, naming, line.columns)
             known: list[tuple[Mapping[str, Scalar], Mapping[str, Scalar]]] = []
             for index, columns in found:
-                full = self.use(draft, f"list.{spec.name}.{nick}", index, naming, {**draft.values, **columns})
-                file = self.bench.files[index]
-                own = metadata(source) if isinstance(source, Mapping) else file.metadata
-                known.append((columns, {**own, "fullname": full, "filename": file.filename}))
-                names.setdefault(nick, []).append((full, file.filename))
+                merged = draft.values if naming.fixed else {**draft.values, **columns}
+                full, filename = self.use(draft, f"list.{spec.name}.{nick}", index, naming, merged)
+                own = metadata(source) if isinstance(source, Mapping) else self.bench.files[index].metadata
+                known.append((columns, {**own, "fullname": full, "filename": filename}))
+                names.setdefault(nick, []).append((full, filename))
             if len(rows) > 1 and len(known) > 1:
                 raise BadReference(f"several files of list '{spec.name}' stand for more than one each", code="F524")
             if known:
@@ -238,25 +254,30 @@ class Assigner:
         section, named = f"file.{spec.name}", []
         for combination in naming.combinations:
             values = {**draft.values, **combination} if combination else draft.values
-            path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
+            path = naming.place
+            if path is None:
+                path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
             described = self.described(draft, spec, naming, values)
             index = self.new_file(draft, spec, naming, spec.filetype, described, values)
             draft.outputs.append(Use(section, index, path))
             draft.assign(section, index)
-            named.append((join(path, self.bench.files[index].name), self.bench.files[index].filename))
+            file = self.bench.files[index]
+            named.append((join(path, file.filename + file.compression), file.filename))
         draft.name(section, named)
 
     def described(
         self, draft: Draft, spec: FileSpec, naming: Naming, values: Mapping[str, Scalar]
     ) -> dict[str, Scalar]:
         """Return the metadata of an output that planning knows."""
-        varying = {column: template.format(values) for column, template in naming.varying.items()}
-        described: dict[str, Scalar] = {**naming.constants, **varying, **draft.keys}
+        described: dict[str, Scalar] = {**naming.constants}
+        for column, template in naming.varying.items():
+            described[column] = template.format(values)
+        described |= draft.keys
         for name in naming.metadata:
             if name in values:
                 described[name] = values[name]
-        for column, _, source in self.bench.campaign.filetypes[spec.filetype].columns:
-            if not source and column in values and column not in described:
+        for column in self.columns[spec.name]:
+            if column in values and column not in described:
                 described[column] = values[column]
         return described
 
@@ -272,7 +293,10 @@ class Assigner:
         """Name a file that the plan makes, or writes itself if it is a list; a second writer of a name is an error."""
         assert naming.name is not None
         name = naming.name.format(values)
-        archive_path = naming.archive_path.format(values)
+        archive_path = naming.archive_place
+        if archive_path is None:
+            text = naming.archive_path.format(values)
+            archive_path = self.directory(text, f"the archive directory of '{spec.name}'", "the archive")
         if reason := name_fault(name):
             raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'", code="F505")
         if name in self.bench.by_name:
@@ -280,20 +304,13 @@ class Assigner:
         if name in self.bench.awaited:
             self.made_too_late(draft, spec, name, self.bench.awaited[name][1])
         filename, compression = split_compression(name)
-        index = self.bench.add(
-            PlannedFile(
-                filename=filename,
-                compression=compression,
-                filetype=filetype,
-                producer=draft.wrapnum if isinstance(spec, FileSpec) else -1,
-                size=None,
-                checksum=None,
-                metadata=metadata,
-                archive_path=self.directory(archive_path, f"the archive directory of '{spec.name}'", "the archive"),
-                optional=isinstance(spec, FileSpec) and spec.optional,
-                save=isinstance(spec, ListSpec) or spec.savefiles,
-            )
-        )
+        if isinstance(spec, FileSpec):
+            producer, optional, save = draft.wrapnum, spec.optional, spec.savefiles
+        else:
+            producer, optional, save = -1, False, True
+        known = None, None, metadata  # neither size nor checksum
+        file = PlannedFile(filename, compression, filetype, archive_path, producer, *known, optional, save)
+        index = self.bench.add(file)
         self.bench.made_by[index] = draft.module, draft.keys
         return index
 
@@ -324,61 +341,6 @@ class Assigner:
             message = f"'{name}' is made by {draft.label}, but {reader} needs it earlier"
             remedy = "put the module that makes it earlier in modulelist or blocklist"
         self.bench.fault("F511", message, at, remedy, alike=("made too late", at))
-
-    def execs(self, draft: Draft) -> tuple[PlannedExec, ...]:
-        """Return the programs of the quantum with their command lines and files."""
-        assigned, programs = draft.assigned, []
-        for link, command in zip(self.links, self.compiled.commands, strict=True):
-            derived = [
-                edge
-                for parents, children in link.ancestry
-                for edge in derive(_files(assigned, parents), _files(assigned, children))
-            ]
-            programs.append(
-                PlannedExec(
-                    link.num,
-                    command.argv(draft.values, draft.lines),
-                    _files(assigned, link.used),
-                    _files(assigned, link.generated),
-                    tuple(dict.fromkeys(derived)),
-                    link.version_flag,
-                )
-            )
-        return tuple(programs)
-
-
-class Link(NamedTuple):
-    """What a program reads and makes, by the names under which a quantum's files are assigned."""
-
-    num: int
-    used: Names
-    generated: Names
-    ancestry: tuple[tuple[Names, Names], ...]
-    version_flag: str
-
-    @classmethod
-    def of(cls, spec: ExecSpec, assigns: Callable[[str], bool]) -> Link:
-        """Return the links of a program; *assigns* says whether the module assigns files to a reference itself.
-
-        Whoever uses the members of a list also used the list; what is derived from them is not derived from the list.
-        """
-
-        def with_list(refs: Iterable[Ref]) -> Names:
-            return tuple(n for ref in refs for n in ((f"list.{ref.name}", str(ref)) if ref.member else (str(ref),)))
-
-        def alone(ref: Ref) -> Names:
-            return (str(ref),) if not ref.member or assigns(str(ref)) else (f"list.{ref.name}",)
-
-        ancestry = tuple((alone(parent), alone(child)) for parent, child in spec.ancestry)
-        return cls(spec.num, with_list(spec.used), with_list(spec.generated), ancestry, spec.version_flag)
-
-
-def _files(assigned: Mapping[str, Sequence[int]], names: Names) -> tuple[int, ...]:
-    """Return the files assigned to *names*, each once."""
-    if len(names) == 1:
-        found = assigned.get(names[0], ())
-        return tuple(found) if len(found) < 2 else tuple(dict.fromkeys(found))
-    return tuple(dict.fromkeys([index for name in names for index in assigned.get(name, ())]))
 
 
 def _own(spec: FileSpec, line: Line) -> Source:

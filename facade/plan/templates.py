@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from facade.campaign import Campaign, Dataset, FileSpec, ListSpec, Module
 from facade.campaign.faults import place_of, reference
 from facade.errors import Fault
+from facade.files import clean_path
 from facade.plan.command import Command, compile_command
 from facade.wcl.scope import Expansion, Scope
 from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot, Template, plain
@@ -38,6 +39,18 @@ class Naming:
     """Metadata columns that the configuration supplies."""
     varying: Mapping[str, Template]
     """Those that the configuration supplies for each combination."""
+    place: str | None = field(init=False)
+    """The directory in the job, and in the archive below, if it is sound and the same for all quanta."""
+    archive_place: str | None = field(init=False)
+    fixed: bool = field(init=False)
+    """Whether nothing but the name differs between quanta."""
+
+    def __post_init__(self) -> None:
+        """Work out what need not be worked out for each quantum."""
+        place, archive = self.path.literal, self.archive_path.literal
+        object.__setattr__(self, "place", clean_path(place) if place is not None else None)
+        object.__setattr__(self, "archive_place", clean_path(archive) if archive is not None else None)
+        object.__setattr__(self, "fixed", self.place is not None and self.rename is None)
 
 
 @dataclass(frozen=True, slots=True)
