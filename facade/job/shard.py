@@ -44,9 +44,9 @@ def tree(path: Path) -> Any:
         return _cut(path.with_name(found["file"]), int(found["jobnum"]))
     except OSError as error:
         raise InputError(f"cannot read capsule {path}: {error.filename}: {error.strerror}") from error
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no capsule: it is not JSON: {error}") from error
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is damaged: {type(error).__name__}: {error}", remedy=_REMEDY) from error
 
 

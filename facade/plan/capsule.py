@@ -102,32 +102,34 @@ class Cutter:
         for number, jobs in groupby(ordered, lambda job: job.jobnum // size):
             with uncollected():
                 listed = list(jobs)
-                lines = [_ENCODER.encode(self._line(job)).decode() for job in listed]
-            text = bind_attempt("\n".join(lines), self._around.attnum)
-            yield number, shard([job.jobnum for job in listed], text.encode().split(b"\n"), common)
+                text = _ENCODER.encode_lines([self._line(job) for job in listed]).decode()
+            lines = bind_attempt(text, self._around.attnum).encode().splitlines()
+            yield number, shard([job.jobnum for job in listed], lines, common)
 
     def _line(self, job: Job) -> dict[str, Any]:
         """Return a job: rows of its files and quanta, and who makes what comes from elsewhere."""
-        plan, tasks = self._plan, self._tasks
+        plan, tasks, table = self._plan, self._tasks, self._plan.files
         files: dict[int, PlannedFile] = {}
+        makers: dict[int, int] = {}
         quanta = []
         for wrapnum in job.quanta:
             quantum = plan.quantum(wrapnum)
-            for uses in (quantum.inputs, quantum.outputs):
-                for use in uses:
-                    files[use.file] = plan.files[use.file]
+            for use in quantum.inputs:
+                file = files[use.file] = table[use.file]
+                if file.producer > 0 and (maker := plan.job_of[file.producer]) != job.jobnum:
+                    makers[file.producer] = maker
+            for use in quantum.outputs:
+                files[use.file] = table[use.file]
             for listing in quantum.lists:
-                files[listing.file] = plan.files[listing.file]
+                files[listing.file] = table[listing.file]
             numbers = tasks.quanta[wrapnum], tasks.fingerprints.get(wrapnum, "")
             quanta.append((quantum.module, *numbers, *self._pick[quantum.module](quantum)))
-        own = frozenset(job.quanta)
-        makers = {f.producer: plan.job_of[f.producer] for f in files.values() if f.producer > 0}
         return {
             "jobnum": job.jobnum,
             "task_id": tasks.jobs[job.jobnum],
             "block": job.block,
             "keys": job.keys,
-            "makers": {wrapnum: maker for wrapnum, maker in makers.items() if wrapnum not in own},
+            "makers": makers,
             "files": files,
             "quanta": quanta,
         }

@@ -22,6 +22,8 @@ from facade.wcl.template import Scalar, bind_attempt
 FORMAT = 1
 PIECE = 2000
 """Quanta, files or jobs in a piece of a plan's JSON: no list of all of them is made in between."""
+KEPT = 200_000
+"""Quanta up to which a plan keeps its JSON: it is asked for its id, by the registry and for the run directory."""
 
 T = TypeVar("T")
 Word = str | tuple[str | tuple[str, ...], ...]
@@ -170,6 +172,9 @@ class Plan:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the canonical JSON in UTF-8, piece by piece: sorted keys, no blanks; equal plans give equal bytes."""
+        return iter(self._kept) if len(self.quanta) <= KEPT else self._pieces()
+
+    def _pieces(self) -> Iterator[bytes]:
         for index, (key, value) in enumerate(sorted(_to_plain(self).items())):
             yield (b"," if index else b"{") + encoded(key) + b":"
             if callable(value):
@@ -181,8 +186,12 @@ class Plan:
     @property
     def data(self) -> bytes:
         """The canonical JSON in UTF-8 as a whole."""
+        return b"".join(self.pieces())
+
+    @cached_property
+    def _kept(self) -> tuple[bytes, ...]:
         with uncollected():
-            return b"".join(self.pieces())
+            return tuple(self._pieces())
 
     @property
     def text(self) -> str:

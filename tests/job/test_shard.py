@@ -128,6 +128,7 @@ def test_what_is_no_shard_is_an_input_error(run: Path, spoil: object, message: s
 
 
 @pytest.mark.parametrize(("common", "message"), [
+    ('{"columns": {"file": []}, "blocks": [{}, {}, {}]}', "#13 is damaged: ValueError"),
     (None, r"cannot read capsule .*#13: .*common.json: No such file"), ("{}", "#13 is damaged: KeyError: 'columns'"),
 ])  # fmt: skip
 def test_a_shard_without_its_common_part_is_told(run: Path, common: str | None, message: str) -> None:
