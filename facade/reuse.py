@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from facade.archive import open_archive
+from facade.digest import combined, reading
 from facade.errors import RefusedError
 from facade.plan import Plan, from_text
 from facade.plan.applied import applied
@@ -97,7 +98,7 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish) -> Consider
         if quantum.wrapnum in asked.forced:
             forced[loop_key(quantum)] = forced.get(loop_key(quantum), 0) + 1
     prints = fingerprints(plan, programs, forced)
-    successes = {} if scope == NONE else _successes(registry, site, plan, prints.plan, scope)
+    successes = {} if scope == NONE else _Past(registry, site, plan, prints, scope).successes()
     archive = _Watched(site, wish.verify)
     found = decide(plan, prints.plan, successes, asked, archive.has)
     gone = {
@@ -111,17 +112,59 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish) -> Consider
     return considered
 
 
-def _successes(
-    registry: Registry, site: Site, plan: Plan, prints: Sequence[str], scope: str
-) -> dict[str, list[Success]]:
-    """Return earlier quanta that succeeded, by fingerprint, the newest first."""
-    number = {key: len(quantum.outputs) for key, quantum in zip(prints, plan.quanta, strict=True)}
-    found: dict[str, list[Success]] = {}
-    for one in registry.successes(prints, scope=scope, identity=plan.identity, archive=site.archive):
-        files = tuple([None if file is None else Made._make(file) for file in one.files])
-        if len(files) == number[one.fingerprint]:
-            found.setdefault(one.fingerprint, []).append(Success(one.task_id, one.attempt, files))
-    return found
+class _Past:
+    """What the registry knows of earlier quanta."""
+
+    def __init__(self, registry: Registry, site: Site, plan: Plan, prints: Fingerprints, scope: str) -> None:
+        self._registry, self._plan, self._prints = registry, plan, prints
+        self._scope, self._archive = scope, site.archive
+        self._found: dict[str, list[Success]] = {}
+
+    def successes(self) -> dict[str, list[Success]]:
+        """Return earlier quanta that succeeded, by the fingerprints of the plan, the newest first."""
+        self._look_up(dict(zip(self._prints.plan, self._prints.plan, strict=True)), contents=False)
+        asked: set[str] = set()
+        while self._found and (wanted := self._by_contents(asked)):
+            asked.update(wanted.values())
+            if not self._look_up(wanted, contents=True):
+                break
+        return self._found
+
+    def _look_up(self, wanted: Mapping[str, str], *, contents: bool) -> bool:
+        """Find what succeeded with one of the keys of *wanted*, for the fingerprint of the plan that it stands for."""
+        quanta = dict(zip(self._prints.plan, self._plan.quanta, strict=True))
+        rows = self._registry.successes(
+            list(wanted), scope=self._scope, identity=self._plan.identity, archive=self._archive, contents=contents
+        )
+        some = False
+        for one in rows:
+            key = wanted[one.fingerprint]
+            files = tuple([None if file is None else Made._make(file) for file in one.files])
+            if len(files) == len(quanta[key].outputs):
+                self._found.setdefault(key, []).append(Success(one.task_id, one.attempt, files, contents))
+                some = True
+        return some
+
+    def _by_contents(self, asked: Collection[str]) -> dict[str, str]:
+        """Return what quanta that were not found would be called by their inputs' contents, as far as those are known.
+
+        What was made anew may have come out as before; then what was made from it before serves as well.
+        """
+        plan, wanted = self._plan, dict[str, str]()
+        contents = {index: file.checksum for index, file in enumerate(plan.files) if file.checksum}
+        for quantum, own, key in zip(plan.quanta, self._prints.own, self._prints.plan, strict=True):
+            if key in self._found:
+                made = self._found[key][0].files
+                contents |= {u.file: m.checksum for u, m in zip(quantum.outputs, made, strict=True) if m is not None}
+            elif key not in asked and self._makes_known(quantum, contents):
+                read = [reading(use.section, contents[use.file], use.rename) for use in quantum.inputs]
+                wanted[combined(own, read)] = key
+        return wanted
+
+    def _makes_known(self, quantum: Quantum, contents: Collection[int]) -> bool:
+        """Say whether all inputs of a quantum are known by now, and not all of them were from the start."""
+        known = all([use.file in contents for use in quantum.inputs])
+        return known and any([self._plan.files[use.file].producer > 0 for use in quantum.inputs])
 
 
 def _refused(considered: Considered) -> RefusedError:

@@ -152,6 +152,7 @@ create table quantum (
 ) with (fillfactor = 90);
 create index quantum_by_job on quantum (pfw_job_task_id);
 create index quantum_by_fingerprint on quantum (fp_plan) where fp_plan is not null;
+create index quantum_by_contents on quantum (fp_run) where fp_run is not null;
 create index quantum_forced on quantum (pfw_attempt_id) where reason = 'forced';
 comment on table quantum is 'executions of modules, planned or run; name is the wrapper, wrapkeys its loop values as JSON';
 comment on column quantum.fp_own is 'fingerprint of what it does, its inputs left out';

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     GONE = "gone"
     FORCED = "forced"
     SUCCEEDED = "succeeded"
+    ALIKE = "alike"
     UNREAD = "unread"
     UNSELECTED = "unselected"
 
@@ -44,6 +45,7 @@ MEANING = {
     Reason.GONE: "it succeeded, but what is needed of its outputs is no longer there",
     Reason.FORCED: "it is made again on demand",
     Reason.SUCCEEDED: "it succeeded before, and what is needed of its outputs is there",
+    Reason.ALIKE: "what it reads was made anew and came out the same, and what is needed of its outputs is there",
     Reason.UNREAD: "nothing that runs reads its outputs",
     Reason.UNSELECTED: "it is outside of what was selected",
 }
@@ -61,11 +63,13 @@ class Made(NamedTuple):
 
 class Success(NamedTuple):
     """An earlier quantum that succeeded: its task, its attempt's name, and its outputs in their order (None: an
-    optional one that it did not make)."""
+    optional one that it did not make). ``alike``: it was planned as another, but did the same with the same contents.
+    """
 
     task_id: int
     attempt: str
     files: tuple[Made | None, ...]
+    alike: bool = False
 
 
 class Decided(NamedTuple):
@@ -217,7 +221,7 @@ def _decided(
             elif use.file in ends and file.save and not (there(made) if made is not None else file.optional):
                 break
         else:
-            return Decided(Decision.REUSE, Reason.SUCCEEDED, success)
+            return Decided(Decision.REUSE, Reason.ALIKE if success.alike else Reason.SUCCEEDED, success)
     return _RUN[Reason.GONE if successes else Reason.NEW]
 
 

@@ -196,10 +196,18 @@ class Registry:
     # -- reuse
 
     def successes(
-        self, fingerprints: Sequence[str], *, scope: str, identity: Mapping[str, Any], archive: str
+        self,
+        fingerprints: Sequence[str],
+        *,
+        scope: str,
+        identity: Mapping[str, Any],
+        archive: str,
+        contents: bool = False,
     ) -> Iterator[reuse.Earlier]:
         """Yield quanta that succeeded with one of *fingerprints*, newest first; see `reuse.successes`."""
-        return reuse.successes(self._session, fingerprints, scope=scope, identity=identity, archive=archive)
+        return reuse.successes(
+            self._session, fingerprints, scope=scope, identity=identity, archive=archive, contents=contents
+        )
 
     def forced(self, reqnum: int, unitname: str) -> dict[tuple[str, str], int]:
         """Return (module, keys as JSON) -> in how many attempts of the unit that quantum was made again on demand."""

@@ -28,23 +28,23 @@ SCOPES = {
 
 SUCCESSES = """
 with ranked as (
-  select q.fp_plan, q.task_id, q.outputs, q.suffixes, a.unitname, a.reqnum, a.attnum,
-         row_number() over (partition by q.fp_plan order by q.task_id desc) as rank
+  select w.fp, q.task_id, q.outputs, q.suffixes, a.unitname, a.reqnum, a.attnum,
+         row_number() over (partition by w.fp order by q.task_id desc) as rank
     from unnest(%(wanted)s::uuid[]) w (fp)
-    join quantum q on q.fp_plan = w.fp
+    join quantum q on q.{column} = w.fp
     join task t on t.id = q.task_id and t.state = 'succeeded'
     join pfw_attempt a on a.id = q.pfw_attempt_id and a.data_state = 'active'
     join pfw_request r on r.reqnum = a.reqnum
    where {scope}
 )
-select r.fp_plan::text, r.task_id, r.unitname, r.reqnum, r.attnum,
+select r.fp::text, r.task_id, r.unitname, r.reqnum, r.attnum,
        o.n, d.filename, d.compression, d.filesize, d.checksum, l.path
   from ranked r
   left join lateral unnest(r.outputs, r.suffixes) with ordinality o (name, suffix, n) on true
   left join desfile d on d.filename = o.name and d.compression = coalesce(o.suffix, '')
   left join file_location l on l.desfile_id = d.id and l.archive_name = %(archive)s
  where r.rank <= %(candidates)s
- order by r.fp_plan, r.task_id desc, o.n
+ order by r.fp, r.task_id desc, o.n
 """
 
 FORCED = """
@@ -90,18 +90,25 @@ class Kin:
 
 
 def successes(
-    session: Session, fingerprints: Sequence[str], *, scope: str, identity: Mapping[str, Any], archive: str
+    session: Session,
+    fingerprints: Sequence[str],
+    *,
+    scope: str,
+    identity: Mapping[str, Any],
+    archive: str,
+    contents: bool = False,
 ) -> Iterator[Earlier]:
     """Yield quanta that succeeded with one of *fingerprints*, the newest of each first, `CANDIDATES` at most.
 
     *scope* is one of `SCOPES`, seen from the unit that *identity* names; junk is passed over. Locations are those in
-    *archive*.
+    *archive*. With *contents* the fingerprints are made of what inputs held (``fp_run``), not of what was planned.
     """
     wanted = {key: identity.get(key) for key in ("project", "campaign", "reqnum", "unitname")}
     wanted |= {"wanted": sorted(set(fingerprints)), "archive": archive, "candidates": CANDIDATES}
     if scope == "attempt":
         wanted["newest"] = _newest(session, wanted)
-    rows = session.tuples(SUCCESSES.format(scope=SCOPES[scope]), wanted)
+    column = "fp_run" if contents else "fp_plan"
+    rows = session.tuples(SUCCESSES.format(scope=SCOPES[scope], column=column), wanted)
     files: list[File | None] = []
     for index, (key, task, unit, reqnum, attnum, place, *file) in enumerate(rows):
         if place is not None:

@@ -460,6 +460,18 @@ def test_a_demand_that_failed_still_stands(place: Place) -> None:
     assert place.planned() == {"stack 9"} | REPORT
 
 
+def test_what_came_out_as_before_spares_what_is_made_from_it(place: Place) -> None:
+    place.change("bin/reduce", "#!/bin/sh", "#!/bin/sh\n# the same in other words")
+    assert place.planned() == ALL
+    assert place.ran("--to", "reduce") == REDUCE
+    assert place.decided() == {"reuse": REDUCE | REPORT, "not-needed": STACK}
+    plan = place.plan("--explain")
+    assert plan["decisions"][6] == [7, "reuse", "alike", "night_r5p01", ["from night_r5p01"]]
+    place.change("bin/reduce", 'echo "reduced', 'echo "REDUCED')
+    assert place.ran("--to", "reduce", "--where", "visit=9", "--where", "ccd=1") == {"reduce 9 1"}
+    assert place.planned() == ALL - {"reduce 9 1"}
+
+
 def test_junk_is_not_reused(place: Place) -> None:
     with Registry.open(Address.received(place.world.environment)) as registry:  # type: ignore[arg-type]
         registry.set_data_state(1, "junk")
