@@ -46,6 +46,8 @@ COLUMN_TYPES = ("text", "int", "bigint", "float", "bool", "timestamp")
 
 def split_compression(name: str) -> tuple[str, str]:
     """Split a file name: ``a.fits.fz`` -> (``a.fits``, ``.fz``); a suffix counts only after another one."""
+    if not name.endswith(COMPRESSIONS):
+        return name, ""
     for suffix in COMPRESSIONS:
         stem = name.removesuffix(suffix)
         if stem != name and "." in stem:

@@ -27,7 +27,16 @@ class Assigner:
             Program.of(spec, command, self.assigns)
             for spec, command in zip(module.execs, compiled.commands, strict=True)
         ]
-        self.inputs = [s for s in module.files.values() if s.name not in self.outputs and not s.listonly]
+        self.inputs = [
+            (spec, f"file.{spec.name}", compiled.files[spec.name])
+            for spec in module.files.values()
+            if spec.name not in self.outputs and not spec.listonly
+        ]
+        self.made = [
+            (spec, f"file.{spec.name}", compiled.files[spec.name])
+            for spec in module.files.values()
+            if spec.name in self.outputs
+        ]
         self.columns = {
             name: [
                 column
@@ -49,19 +58,17 @@ class Assigner:
         Raises:
             MissingVariable, BadReference, NoSingleValue: the quantum cannot be planned.
         """
-        module, compiled = self.module, self.compiled
-        for spec in self.inputs:
-            self.assign_input(draft, spec, compiled.files[spec.name])
-        for listing in module.lists.values():
+        for spec, section, naming in self.inputs:
+            self.assign_input(draft, spec, section, naming)
+        for listing in self.module.lists.values():
             self.assign_list(draft, listing)
-        for spec in module.files.values():
-            if spec.name in self.outputs:
-                self.assign_output(draft, spec, compiled.files[spec.name])
+        for spec, section, naming in self.made:
+            self.assign_output(draft, spec, section, naming)
         return tuple([program.planned(draft) for program in self.programs])
 
-    def assign_input(self, draft: Draft, spec: FileSpec, naming: Naming) -> None:
+    def assign_input(self, draft: Draft, spec: FileSpec, section: str, naming: Naming) -> None:
         """Give the quantum its file, or files, of one input section."""
-        data, section = self.datasets[f"file.{spec.name}"], f"file.{spec.name}"
+        data = self.datasets[section]
         if not data.lines and (spec.depends or spec.query):
             if not spec.optional:
                 at = spec.depends[0].at if spec.depends else spec.section
@@ -249,9 +256,9 @@ class Assigner:
         draft.name(section, [(join(path, self.bench.files[index].name), self.bench.files[index].filename)])
         draft.assign(section, index)
 
-    def assign_output(self, draft: Draft, spec: FileSpec, naming: Naming) -> None:
+    def assign_output(self, draft: Draft, spec: FileSpec, section: str, naming: Naming) -> None:
         """Name the outputs of the quantum for one section, and say what is known of them beforehand."""
-        section, named = f"file.{spec.name}", []
+        named = []
         for combination in naming.combinations:
             values = {**draft.values, **combination} if combination else draft.values
             path = naming.place

@@ -85,8 +85,8 @@ class Workbench:
 
     def add(self, file: PlannedFile) -> int:
         """Put a file into the table and return its index."""
+        index = self.by_name[file.filename + file.compression] = len(self.files)
         self.files.append(file)
-        self.by_name[file.name] = index = len(self.files) - 1
         return index
 
     def registered(self, row: Row) -> int:
@@ -170,5 +170,8 @@ class Draft:
 
     def name(self, section: str, files: Sequence[tuple[str, str]]) -> None:
         """Make ``SECTION.fullname`` and ``.filename`` known: several files are joined by commas."""
-        self.values[f"{section}.fullname"] = ",".join([full for full, _ in files])
-        self.values[f"{section}.filename"] = ",".join([name for _, name in files])
+        if len(files) == 1:
+            full, name = files[0]
+        else:
+            full, name = ",".join([full for full, _ in files]), ",".join([name for _, name in files])
+        self.values[section + ".fullname"], self.values[section + ".filename"] = full, name

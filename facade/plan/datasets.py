@@ -70,7 +70,7 @@ def key_of(columns: Mapping[str, Scalar], names: Sequence[str]) -> Key:
     Raises:
         KeyError: a column is missing.
     """
-    return tuple([str(columns[name]) for name in names])
+    return tuple(map(str, map(columns.__getitem__, names)))
 
 
 @dataclass(slots=True)

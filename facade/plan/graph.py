@@ -22,12 +22,16 @@ def jobs(quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence
     Where neighbours share one object in *keys*, that is looked at once.
     """
     numbers: dict[tuple[object, ...], int] = {}
+    orders: dict[tuple[str, ...], tuple[str, ...]] = {}
     groups: list[tuple[JobKeys, list[int]]] = []
     last, members = None, list[int]()
     for quantum, one in zip(quanta, keys, strict=True):
         if one is not last:
-            # the order in which divide_jobs_by names its keys makes no difference
-            key = (one[0], *sorted([(name, str(value)) for name, value in one[1].items()]))
+            block, wanted = one
+            names = tuple(wanted)
+            if names not in orders:  # the order in which divide_jobs_by names its keys makes no difference
+                orders[names] = tuple(sorted(names))
+            key = (block, orders[names], *[str(wanted[name]) for name in orders[names]])
             number = numbers.setdefault(key, len(groups))
             if number == len(groups):
                 groups.append((one, []))

@@ -61,7 +61,7 @@ class ModulePlanner:
         loops = self.loops()
         if len(self.bench.faults) > before:
             return
-        late = frozenset().union(*[keys.keys() | extra.keys() for keys, extra in loops])
+        late = frozenset(self.module.loop if loops else ()).union(*{tuple(extra) for _, extra in loops})
         columns = {name: data.columns for name, data in self.datasets.items()}
         compiled = Compiler(self.bench.campaign, self.module, late, columns, self.bench.faults).run()
         if len(self.bench.faults) > before:
