@@ -109,8 +109,8 @@ def _candidate(
     contents = ingestor.contents(path)
     if contents is not None:
         table, rows = contents
-        extra = {"version": filename.partition(".")[0], **settings}
-        contents = table, [{**row, **extra} for row in rows]
+        version = {"version": filename.partition(".")[0]}
+        contents = table, [{**version, **row, **settings} for row in rows]
     archive_path = _archive_path(definition, metadata, document, path)
     return _Candidate(path, filename, compression, metadata, archive_path, contents)
 

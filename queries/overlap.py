@@ -10,28 +10,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
 
-from facade.errors import InputError
-from facade.plugins import Row, Rows, Scalar
+from facade.plugins import Row, Rows
 
-FILE_COLUMNS = ("filename", "compression", "filetype", "filesize", "checksum", "path", "desfile_id")
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"overlap query: {message}", remedy=" ".join(self.format_usage().split()))
+from ._exposures import Parser, by_patch, by_raw, raws, where
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(prog="overlap", add_help=False, allow_abbrev=False)
+    parser = Parser("overlap")
     parser.add_argument("--tract", type=int, required=True)
     parser.add_argument("--version", required=True, help="version of the overlap table")
     parser.add_argument("--filetype", required=True, help="filetype of the raw exposures")
     parser.add_argument("--by", choices=("raw", "patch"), default="raw")
     parser.add_argument("--patch", action="append")
-    parser.add_argument("--filter", action="append")
-    parser.add_argument("--visit", action="append", type=int)
+    parser.conditions("filter", "visit", "ccd")
     return parser.parse_args(list(arguments))
 
 
@@ -42,36 +34,11 @@ def query(arguments: Sequence[str], rows: Rows) -> Iterable[Row]:
         InputError: bad arguments, or two registered files claim to be the same exposure.
     """
     options = _parse(arguments)
-    where: dict[str, object] = {"tract": options.tract, "version": options.version}
-    for name in ("patch", "filter", "visit"):
-        if getattr(options, name):
-            where[name] = getattr(options, name)
-    overlaps = rows.table("overlap", where)
+    wanted = {"tract": options.tract, "version": [options.version], **where(options, ("filter", "visit", "ccd"))}
+    if options.patch:
+        wanted["patch"] = options.patch
+    overlaps = rows.table("overlap", wanted)
     if not overlaps:
         return []
-    raws = _raws(options.filetype, overlaps, rows)
-    if options.by == "raw":
-        wanted = sorted({(int(str(o["visit"])), int(str(o["ccd"]))) for o in overlaps})
-        return [raws[key] for key in wanted if key in raws]
-    result: list[Row] = []
-    for overlap in overlaps:
-        raw = raws.get((int(str(overlap["visit"])), int(str(overlap["ccd"]))))
-        if raw is not None:
-            place = {name: overlap[name] for name in ("tract", "patch", "patchname")}
-            result.append({**{k: v for k, v in raw.items() if k not in FILE_COLUMNS}, **place})
-    return result
-
-
-def _raws(filetype: str, overlaps: Sequence[Row], rows: Rows) -> dict[tuple[int, int], dict[str, Scalar]]:
-    visits = sorted({int(str(o["visit"])) for o in overlaps})
-    found: dict[tuple[int, int], dict[str, Scalar]] = {}
-    for row in rows.files(filetype, {"visit": visits}):
-        key = int(str(row["visit"])), int(str(row["ccd"]))
-        if key in found:
-            raise InputError(
-                f"overlap query: visit {key[0]} ccd {key[1]} is registered twice: "
-                f"{found[key]['filename']} and {row['filename']}",
-                remedy="take the location of one of them out of the registry",
-            )
-        found[key] = row
-    return found
+    files = raws("overlap", options.filetype, (int(str(one["visit"])) for one in overlaps), rows)
+    return by_raw(overlaps, files) if options.by == "raw" else by_patch(overlaps, files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.progress import Progress
 
 from facade import ingest as ingesting
@@ -46,10 +47,11 @@ def ingest(filetype: str, settings: tuple[str, ...], definitions: Path | None, f
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--json", "as_json", is_flag=True, help="Data on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Lines as JSON on stdout.")
+@click.option("--csv", "as_csv", is_flag=True, help="Lines as CSV on stdout.")
 @click.argument("name")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def query(name: str, arguments: tuple[str, ...], as_json: bool) -> int:
+def query(name: str, arguments: tuple[str, ...], as_json: bool, as_csv: bool) -> int:
     """Run query code NAME with ARGUMENTS, exactly as a campaign would, and show its lines."""
     if name not in plugins.names("query"):
         raise InputError(f"no query code is called '{name}'", remedy=f"there are: {', '.join(plugins.names('query'))}")
@@ -59,11 +61,15 @@ def query(name: str, arguments: tuple[str, ...], as_json: bool) -> int:
         output.plain_json([line.get("", line) for line in lines])
         return DONE
     rows = [{(f"{nick}.{k}" if nick else k): v for nick, row in line.items() for k, v in row.items()} for line in lines]
-    columns = [c for c in dict.fromkeys(k for row in rows for k in row) if c not in ("checksum", "desfile_id")]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    if as_csv:
+        output.plain_csv(columns, [[row.get(column) for column in columns] for row in rows])
+        return DONE
+    columns = [column for column in columns if column.rpartition(".")[2] not in ("checksum", "desfile_id")]
     same = {c: rows[0].get(c) for c in columns if len(rows) > 1 and len({row.get(c) for row in rows}) == 1}
     shown = output.table(*[c for c in columns if c not in same])
     for row in rows:
-        shown.add_row(*["" if row.get(c) is None else str(row[c]) for c in columns if c not in same])
+        shown.add_row(*["" if row.get(c) is None else escape(str(row[c])) for c in columns if c not in same])
     output.show(shown)
     if same:
         talk("all lines: " + " ".join(f"{k}={v}" for k, v in same.items() if v not in (None, "")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -164,14 +164,19 @@ def answer(found: Answer, *, as_csv: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.dicts(), indent=1, default=str))
     elif as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(found.columns)
-        writer.writerows(found.rows)
+        plain_csv(found.columns, found.rows)
     else:
         rows = table(*found.columns)
         for row in found.rows:
             rows.add_row(*[escape("" if cell is None else str(cell)) for cell in row])
         show(rows, Text(f"{len(found.rows)} row{'' if len(found.rows) == 1 else 's'}", style="bright_black"))
+
+
+def plain_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows as CSV, column names first."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
 
 
 def plain_json(value: Any) -> None:

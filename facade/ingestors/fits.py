@@ -14,14 +14,20 @@ from typing import Any
 from astropy.io import fits as astropy_fits
 
 from facade.errors import InputError
+from facade.ingestors import _corners
 from facade.plugins import Scalar
 
 PREFIX = "header:"
 
 
 def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
-    """Return the header values that *columns* ask for; None for columns with another source or without a value."""
+    """Return the header values that *columns* ask for; None for columns with another source or without a value.
+
+    Columns ``rac1`` ``decc1`` … ``decc4`` without a source are the corners of the image on the sky.
+    """
     values = headers(path, {name: source for name, source in columns.items() if source.startswith(PREFIX)})
+    if names := _corners.wanted(columns):
+        values |= _corners.corners(path, names)
     return {name: values.get(name) for name in columns}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from facade.errors import InputError
-from facade.ingestors import fits
+from facade.ingestors import _corners, fits
 from facade.plugins import Scalar
 
 Header = Mapping[str, Scalar]
@@ -35,6 +35,7 @@ def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
     sources |= {f"column:{name}": source for name, source in columns.items() if source.startswith(fits.PREFIX)}
     values = fits.headers(path, sources)
     header = {key: values[f"header:{key}"] for key in _KEYS}
+    values |= {f"column:{name}": value for name, value in _corners.corners(path, _corners.wanted(columns)).items()}
     try:
         return {name: _column(name, header, values) for name in columns}
     except InputError as error:

@@ -85,6 +85,8 @@ class Assigner:
         else:
             lines = data.select(spec.keys, draft.values)
             for line in lines:
+                if spec.optional and len(line.files) > 1 and spec.name not in line.files:
+                    continue
                 index = self.bench.index(_own(spec, line))
                 if index is None:
                     found += self.find(draft, spec, naming, line.columns)

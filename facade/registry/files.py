@@ -25,10 +25,12 @@ create temporary table incoming (
 ) on commit drop
 """
 CLASHES = """
-select d.filename || d.compression as name, t.name as maker, d.wgb_task_id
-  from incoming i join desfile d using (filename, compression) join task t on t.id = d.wgb_task_id
- where d.checksum <> i.checksum order by 1 limit 5
+with clash as materialized (
+  select d.filename || d.compression as name, d.wgb_task_id
+    from incoming i join desfile d using (filename, compression) where d.checksum <> i.checksum)
+select c.name, t.name as maker, c.wgb_task_id from clash c join task t on t.id = c.wgb_task_id order by 1 limit 5
 """
+# materialized: with the limit in sight PostgreSQL would compare each of 100,000 files with each
 LOCATIONS = """
 insert into file_location (desfile_id, archive_name, path)
 select d.id, i.archive_name, i.path from incoming i join desfile d using (filename, compression) order by d.id

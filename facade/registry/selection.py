@@ -155,9 +155,12 @@ class Selection:
     def _fetch(self, statement: sa.Select[Any]) -> list[dict[str, Scalar]]:
         dialect = PGDialect_psycopg2()  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no annotations
         text = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-        return [
-            {name: _scalar(value) for name, value in row.items()} for row in self._session.rows(str(text), text.params)
-        ]
+        rows = self._session.tuples(str(text), text.params)
+        columns = list(statement.selected_columns)
+        names = [column.name for column in columns]
+        if times := [at for at, column in enumerate(columns) if isinstance(column.type, sa.DateTime | sa.Date)]:
+            rows = [tuple([_written(v) if at in times else v for at, v in enumerate(row)]) for row in rows]
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _files(archive: Mapping[str, object]) -> sa.FromClause:
@@ -179,7 +182,5 @@ def _short(name: str) -> str:
     return name.rpartition(".")[2].lower()
 
 
-def _scalar(value: object) -> Scalar:
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return value.isoformat() if isinstance(value, datetime.datetime | datetime.date) else str(value)
+def _written(moment: datetime.date | None) -> Scalar:
+    return None if moment is None else moment.isoformat()

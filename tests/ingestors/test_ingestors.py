@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import math
 import re
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from astropy.io import fits as astropy_fits
 
@@ -174,13 +176,16 @@ def test_an_overlap_table(tmp_path: Path) -> None:
     path.write_text("# tract patch visit ccd filter\n\n0 0,1 903334 16 HSC-I\n9813 8,6 903336 4 HSC-R\n")
     overlap = plugins.ingestor("overlap")
     assert overlap.metadata(path, {"version": ""}) == {"version": None}
-    assert overlap.contents(path) == (
-        "overlap",
-        [
-            {"tract": 0, "patch": "0,1", "patchname": "0x1", "visit": 903334, "ccd": 16, "filter": "HSC-I"},
-            {"tract": 9813, "patch": "8,6", "patchname": "8x6", "visit": 903336, "ccd": 4, "filter": "HSC-R"},
-        ],
+    expected = [
+        {"tract": 0, "patch": "0,1", "patchname": "0x1", "visit": 903334, "ccd": 16, "filter": "HSC-I"},
+        {"tract": 9813, "patch": "8,6", "patchname": "8x6", "visit": 903336, "ccd": 4, "filter": "HSC-R"},
+    ]
+    assert overlap.contents(path) == ("overlap", expected)
+    path = tmp_path / "overlap.csv"
+    path.write_text(
+        '\ufefftract,visit,ccd,filter,patch,seeing\n0,903334,16,HSC-I,"0,1",1\n\n9813,903336,4,HSC-R,"8,6",\n'
     )
+    assert overlap.contents(path) == ("overlap", expected)
 
 
 @pytest.mark.parametrize(
@@ -198,3 +203,147 @@ def test_what_is_no_overlap_table(tmp_path: Path, text: bytes, message: str) -> 
     with pytest.raises(InputError) as caught:
         plugins.ingestor("overlap").contents(path)
     assert re.search(message, str(caught.value))
+
+
+TABLES = {
+    "visit_tag": "tag visit\ndeep 9\n",
+    "blacklist": "visit,ccd,code\n9,,moon\n9,4,trail\n",
+    "calibration_lookup": "filetype,filename,validstart,validend,ccd,filter\n"
+    "flat,f.fits,2013-01-01,2013-12-31T00:00,4,i\nbias,b.fits,2013-01-01,2013-01-01,4,\n",
+}
+
+
+def test_tables_of_the_other_dimensions(tmp_path: Path) -> None:
+    found = {}
+    for name, text in TABLES.items():
+        path = tmp_path / (f"{name}.csv" if "," in text else f"{name}.txt")
+        path.write_text(f"# {text}" if name == "visit_tag" else text)
+        found[name] = plugins.ingestor(name).contents(path)
+    assert found == {
+        "visit_tag": ("visit_tag", [{"tag": "deep", "visit": 9}]),
+        "blacklist": ("blacklist", [{"visit": 9, "ccd": -1, "code": "moon"}, {"visit": 9, "ccd": 4, "code": "trail"}]),
+        "calibration_lookup": (
+            "calibration_lookup",
+            [
+                {"filetype": "flat", "filename": "f.fits", "validstart": "2013-01-01", "validend": "2013-12-31",
+                 "ccd": 4, "filter": "i"},
+                {"filetype": "bias", "filename": "b.fits", "validstart": "2013-01-01", "validend": "2013-01-01",
+                 "ccd": 4, "filter": None},
+            ],
+        ),
+    }  # fmt: skip
+
+
+def test_a_table_may_be_one_of_fits_and_name_its_version(tmp_path: Path) -> None:
+    columns = [
+        astropy_fits.Column("VISIT", "J", array=[9, 10]),
+        astropy_fits.Column("Code", "8A", array=["moon", "trail"]),
+        astropy_fits.Column("version", "4A", array=["v2", "v2"]),
+        astropy_fits.Column("ccd", "I", array=[1, 2]),
+        astropy_fits.Column("image", "2E", array=[[1, 2], [3, 4]]),
+    ]
+    path = tmp_path / "bad.fits"
+    astropy_fits.BinTableHDU.from_columns(columns).writeto(path)
+    assert plugins.ingestor("blacklist").contents(path) == (
+        "blacklist",
+        [
+            {"visit": 9, "ccd": 1, "code": "moon", "version": "v2"},
+            {"visit": 10, "ccd": 2, "code": "trail", "version": "v2"},
+        ],
+    )
+    with pytest.raises(InputError, match="a table for visit_tag has no column 'tag'"):
+        plugins.ingestor("visit_tag").contents(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("visit_tag", "tag,visit\ndeep,9.5\n", "t.csv:2:1: visit '9.5' is no whole number"),
+        ("visit_tag", "tag,visit\n,9\n", "t.csv:2:1: tag has no value"),
+        ("visit_tag", "tag,visit\ndeep\n", "t.csv:2:1: expected 2 cells .tag, visit., found 1"),
+        ("visit_tag", "tag,visits\n", "t.csv:1:1: column 'visits' is not known\n  did you mean 'visit'"),
+        ("visit_tag", "tag\n", "has no column 'visit'\n  columns: tag, visit, version"),
+        ("visit_tag", "tag,visit,tag\n", "has a column twice"),
+        ("visit_tag", 'tag,visit\n"de\n', "t.csv:2:1: this is no CSV"),
+        ("visit_tag", "tag,visit\nde\x00ep,9\n", "control character|this is no CSV"),
+        ("blacklist", "visit,code,cdd\n", "column 'cdd' is not known\n  did you mean 'ccd'"),
+        ("calibration_lookup", "filetype,filename,validstart,validend,ccd\nflat,f,2013-02-30,2013-03-01,1\n",
+         "validstart '2013-02-30' is no date such as 2013-06-17"),
+        ("calibration_lookup", "filetype,filename,validstart,validend,ccd\nflat,f,2013-02-03,2013-02-01,1\n",
+         "t.csv:2:1: validstart 2013-02-03 is after validend 2013-02-01"),
+        ("skymap", "tract,patch,ra1,dec1,ra2,dec2,ra3,dec3,ra4,dec4\n0,a,1,91,1,1,1,1,1,1\n", "no place on the sky"),
+        ("skymap", "tract,patch,ra1,dec1,ra2,dec2,ra3,dec3,ra4,dec4\n0,a,nan,9,1,1,1,1,1,1\n", "'nan' is no number"),
+        ("skymap", '{"tract": 1}', "a tract lacks ra, dec, columns"),
+        ("skymap", "[3]", "a tract is no object"),
+        ("skymap", '{"tract": ', "t.csv:1:11: this is no JSON"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_of_a_dimension(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        plugins.ingestor(name).contents(path)
+    assert re.search(message, str(caught.value))
+
+
+GRID = {"tract": 3, "ra": 0.0, "dec": 60.0, "columns": 2, "rows": 1, "patch_pixels": 3600, "border": 360, "scale": 1.0}
+
+
+@pytest.mark.parametrize(
+    "change", [{"rows": 0}, {"dec": 91}, {"scale": 0}, {"tract": "a"}, {"ra": float("nan")}, {"border": -1}]
+)
+def test_a_sky_map_that_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps({**GRID, **change}))
+    with pytest.raises(InputError, match="is no grid of patches on the sky"):
+        plugins.ingestor("skymap").contents(path)
+
+
+def test_a_sky_map_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps([GRID, {**GRID, "tract": 4, "columns": 1}]))
+    table, rows = plugins.ingestor("skymap").contents(path)  # type: ignore[misc]
+    assert table == "skymap" and [(row["tract"], row["patch"]) for row in rows] == [(3, "0,0"), (3, "1,0"), (4, "0,0")]
+    east, west = rows[0], rows[1]
+    assert east["patchname"] == "0x0"
+    # a patch of one degree and a border of a tenth, from the centre: 0.1 beyond it, and across RA 0
+    assert math.isclose(
+        float(west["ra1"]), math.degrees(math.atan2(0.1 * math.pi / 180, _below(60, -0.6))), rel_tol=1e-9
+    )
+    assert 357 < float(west["ra2"]) < 359 and 1 < float(east["ra1"]) < 3
+    path.write_text(json.dumps([GRID, GRID]))
+    with pytest.raises(InputError, match="a tract is described twice"):
+        plugins.ingestor("skymap").contents(path)
+
+
+def _below(dec: float, eta: float) -> float:
+    return math.cos(math.radians(dec)) - math.radians(eta) * math.sin(math.radians(dec))
+
+
+CORNERS = {f"{name}{n}": "" for n in range(1, 5) for name in ("rac", "decc")}
+WCS = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 0.0, "CRVAL2": 0.0, "CRPIX1": 50.5, "CRPIX2": 100.5,
+       "CD1_1": -0.001, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 0.001}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["primary", "extension", "compressed"])
+def test_corners_of_an_image(tmp_path: Path, kind: str) -> None:
+    header, data = astropy_fits.Header(WCS), np.zeros((200, 100), "i2")
+    hdus = {
+        "primary": [astropy_fits.PrimaryHDU(data, header)],
+        "extension": [astropy_fits.PrimaryHDU(), astropy_fits.ImageHDU(data, header)],
+        "compressed": [astropy_fits.PrimaryHDU(), astropy_fits.CompImageHDU(data, header)],
+    }[kind]
+    path = tmp_path / "a.fits"
+    astropy_fits.HDUList(hdus).writeto(path)
+    found = plugins.ingestor("fits").metadata(path, {**CORNERS, "gain": "header:GAIN"})
+    west, north = 0.05, math.degrees(math.atan(math.radians(0.1)))
+    places = [(round(float(found[f"rac{n}"]), 4), round(float(found[f"decc{n}"]), 4)) for n in range(1, 5)]  # type: ignore[arg-type]
+    assert set(places) == {(ra, dec) for ra in (west, 360 - west) for dec in (round(north, 4), -round(north, 4))}
+    assert places[0] == (west, -round(north, 4)) and found["gain"] is None
+
+
+def test_an_image_without_a_place_on_the_sky_has_no_corners(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.fits", RAW, ("SCI", {"CTYPE1": "LINEAR", "CTYPE2": "nonsense"}))
+    for name in ("fits", "hsc_raw"):
+        assert plugins.ingestor(name).metadata(path, CORNERS) == dict.fromkeys(CORNERS)
+    assert plugins.ingestor("fits").metadata(path, {"rac1": "header:AIRMASS"}) == {"rac1": 1.2}
