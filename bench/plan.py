@@ -163,6 +163,7 @@ def submission(layout: str, quanta: int, folder: Path) -> dict[str, Any]:
     campaign = read(loads(text(steps, jobs_by), "bench"))
     lap("campaign read and checked")
     made = plan(campaign, Inputs({"step1.file.raw": lines}))
+    lines.clear()  # as submission does
     lap("planned")
     fingerprints(made, {f"step{number}": f"{number:064x}" for number in range(1, steps + 1)})
     lap("fingerprints")

@@ -153,6 +153,8 @@ class Plan:
 
     def quantum(self, wrapnum: int) -> Quantum:
         """Return the quantum with this number."""
+        if wrapnum <= len(self.quanta) and (found := self.quanta[wrapnum - 1]).wrapnum == wrapnum:
+            return found
         return self._numbered[wrapnum]
 
     @cached_property
