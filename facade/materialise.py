@@ -10,6 +10,7 @@ from pathlib import Path
 from facade.engines.rundir import CAPSULES, COMMON, SHARD, EngineJob, RunDirectory, folder
 from facade.plan import Job, Plan, from_text
 from facade.plan.capsule import Cutter, Surroundings, Tasks
+from facade.plan.memory import uncollected
 from facade.registry import Registry
 from facade.registry.values import Attempt, Ids
 from facade.site import Site
@@ -34,6 +35,7 @@ def job_path(environment: Mapping[str, str]) -> str:
     return environment.get("PATH", own)
 
 
+@uncollected()
 def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDirectory:
     """Write the run directory of an attempt. Safe to repeat: the table that engines read is written last.
 

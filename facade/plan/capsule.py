@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from facade.plan.memory import uncollected
 from facade.plan.model import Job, Plan, PlannedExec, PlannedFile, PlannedList, Quantum, Use, simple
 from facade.wcl.template import bind_attempt
 
@@ -100,9 +99,8 @@ class Cutter:
         """
         ordered = sorted(self._plan.jobs, key=attrgetter("jobnum"))
         for number, jobs in groupby(ordered, lambda job: job.jobnum // size):
-            with uncollected():
-                listed = list(jobs)
-                text = _ENCODER.encode_lines([self._line(job) for job in listed]).decode()
+            listed = list(jobs)
+            text = _ENCODER.encode_lines([self._line(job) for job in listed]).decode()
             lines = bind_attempt(text, self._around.attnum).encode().splitlines()
             yield number, shard([job.jobnum for job in listed], lines, common)
 
