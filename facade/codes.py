@@ -120,6 +120,7 @@ CODES: dict[str, str] = {
     "F335": "A key stands in <file> or <list> itself, where it belongs to no file or list. Put it into one of the"
     " sections.",
     "F336": "A column of a list is written as $FMT{…} but not as $FMT{%FORMAT,FILE.COLUMN}.",
+    "F337": "Two lists of a module have one name, of which one is a part of another (div_list_by_col). Rename it.",
     # F4: modules among each other
     "F401": "A module loops over a key that no line of its loop object has. Mend the key, or let the query supply it.",
     "F402": "A column is asked of a list whose lines do not have it. Mend its name, or let the query supply it.",

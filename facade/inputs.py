@@ -123,7 +123,11 @@ class QueryRunner:
 
 def _queries(module: Module) -> Iterator[tuple[str, Dataset, QuerySpec]]:
     """Yield the datasets of *module* that a query finds, lists that list_order names first."""
-    every = [("file", spec) for spec in module.files.values()] + [("list", spec) for spec in module.lists.values()]
+    every: list[tuple[str, Dataset]] = [
+        ("list", module.lists[name]) for name in module.list_order if name in module.lists
+    ]
+    every += [("file", spec) for spec in module.files.values()]
+    every += [("list", spec) for spec in module.lists.values() if spec.name not in module.list_order]
     for kind, spec in every:
         # a file that depends on another module takes that (F327)
         if spec.query is not None and not (kind == "file" and spec.depends):
@@ -191,14 +195,18 @@ def planned(campaign: Campaign, source: Source) -> Plan:
     runner = QueryRunner(campaign, source)
     runner.run()
     names = _registered(_literal_names(campaign), source)
+    sought: dict[str, None] = {}
+    # names that patterns make are known only once everything else is planned
     try:
-        return plan(campaign, Inputs(runner.datasets, names), runner.queries)
+        made = plan(campaign, Inputs(runner.datasets, names), runner.queries, sought)
+        found = _registered([name for name in sought if name not in names], source)
+        if not found:
+            return made
     except MissingFiles as missing:
-        # names that patterns make are known only once everything else is planned
-        found = _registered(missing.names, source)
+        found = _registered([*missing.names, *sought], source)
         if not found:
             raise
-        return plan(campaign, Inputs(runner.datasets, {**names, **found}), runner.queries)
+    return plan(campaign, Inputs(runner.datasets, {**names, **found}), runner.queries)
 
 
 def _literal_names(campaign: Campaign) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from facade.campaign.faults import Faults, Keys, key_of
 from facade.campaign.model import Depends, FileSpec, ListSpec, QuerySpec, Ref
@@ -27,7 +28,8 @@ class Named:
     def names(self, kind: str) -> list[str]:
         """Return the names of the module's files or lists."""
         group = self.section.section(kind)
-        return [name for name, _ in group.sections()] if group else []
+        sections = list(group.sections()) if group else []
+        return [name for name, section in sections for name in (name, *(part for part, _ in parts(section)))]
 
     def ref(self, key: str, at: Value) -> Ref:
         """Read a reference under *key* and check that the module has what it names."""
@@ -39,6 +41,12 @@ class Named:
         elif found.member and found.member not in files:
             self.faults.unknown(at, f"file of module '{self.module}'", found.member, files, code="F304")
         return found
+
+
+def parts(section: Section) -> list[tuple[str, Section]]:
+    """Return the lists into which a list section is divided."""
+    divided = section.section("div_list_by_col")
+    return list(divided.sections()) if divided is not None else []
 
 
 class DatasetReader:
@@ -102,13 +110,40 @@ class DatasetReader:
             faults.needed(section, "filetype", f"output '{name}' of module '{self.module}'", code="F316")
         return spec
 
-    def list(self, name: str, section: Section) -> ListSpec:
-        """Read one list section."""
+    def lists(self) -> dict[str, ListSpec]:
+        """Read the list sections, and those into which ``div_list_by_col`` divides one."""
+        found: dict[str, ListSpec] = {}
+        for name, section in self.group("list"):
+            inside = section.section("div_list_by_col")
+            for key, value in inside.values() if inside is not None else ():
+                message = f"'{key}' stands in <div_list_by_col> itself, not in one of its sections"
+                self.faults.at(key_of(key, value), message, "move it into one of them, or into the list", code="F335")
+            divided = {part: self.list(part, _within(section, inner), name) for part, inner in parts(section)}
+            read = {name: self.whole(name, section, divided) if divided else self.list(name, section), **divided}
+            for one, spec in read.items():
+                if one in found:
+                    message = f"list '{one}' of module '{self.module}' is there twice"
+                    self.faults.at(spec.section, message, "give each list a name of its own", code="F337")
+            found |= read
+        return found
+
+    def whole(self, name: str, section: Section, divided: Mapping[str, ListSpec]) -> ListSpec:
+        """Read a list that is *divided*: it has the members of all its parts, and no file of its own."""
+        columns = {
+            column: form for one in divided.values() for column, form in zip(one.columns, one.forms, strict=True)
+        }
+        names = tuple(columns), tuple(columns.values())
+        found = self.list(name, section, name)
+        return replace(found, columns=names[0], forms=names[1], filepat=None, filename=None, part_of="")
+
+    def list(self, name: str, section: Section, part_of: str = "") -> ListSpec:
+        """Read one list section, or one part of list *part_of*; the whole of a divided list is a part of itself."""
         faults, keys = self.faults, self.keys
         depends, newname = self.depends(section)
-        faults.needed(section, "columns", f"list '{name}' of module '{self.module}'", code="F317")
-        columns = keys.items(section, "columns")
-        if any(section.value(key) for key in ("filepat", "filename")):
+        if name != part_of:
+            faults.needed(section, "columns", f"list '{name}' of module '{self.module}'", code="F317")
+        columns = keys.items(section, "columns") if name != part_of else []
+        if name != part_of and any(section.value(key) for key in ("filepat", "filename")):
             faults.needed(section, "dirpat", f"list '{name}' of module '{self.module}'", code="F318")
         for item in columns:
             self.column(name, item)
@@ -130,6 +165,8 @@ class DatasetReader:
             header=keys.word(section, "header", BOOL, False),
             sortkey=sortkey,
             reverse=reverse,
+            allow_missing=keys.word(section, "allow_missing", BOOL, False),
+            part_of=part_of,
         )
 
     def query(self, kind: str, section: Section) -> QuerySpec | None:
@@ -245,6 +282,15 @@ class DatasetReader:
             self.faults.at(value, f"sortkey '{value.text}' is not understood", remedy, code="F320")
             return (), False
         return (found["key"],), found["reverse"] in (*TRUE, "reverse")
+
+
+def _within(section: Section, inner: Section) -> Section:
+    """Return *inner* with what it does not say itself, and the list around it does."""
+    merged = Section(inner.name, inner.location)
+    for key, value in [*inner.values(), *section.values()]:
+        if key not in merged:
+            merged.set(key, value)
+    return merged
 
 
 def _column(item: str) -> tuple[str, str, str]:

@@ -106,6 +106,9 @@ class ListSpec(Dataset):
     header: bool = False
     sortkey: tuple[str, ...] = ()
     reverse: bool = False
+    allow_missing: bool = False
+    part_of: str = ""
+    """The list that ``div_list_by_col`` divided into this one and others: they share its lines."""
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -145,6 +148,8 @@ class Module:
     per_file: Value | None = None
     joined: Value | None = None
     jobs_by: tuple[str, ...] = ()
+    list_order: tuple[str, ...] = ()
+    """Lists whose queries are asked first, in this order."""
     noop: bool = False
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from facade.campaign.datasets import DatasetReader, Named
+from facade.campaign.datasets import DatasetReader, Named, parts
 from facade.campaign.faults import Faults, Keys, key_of
 from facade.campaign.model import ExecSpec, Hyphen, Module, Ref
 from facade.campaign.rules import check_module
@@ -61,12 +61,13 @@ class ModuleReader:
             loop=keys.word(section, "wrapperloop", KEYS, ()),
             loopobj=self.named.ref("loopobj", loopobj) if loopobj else None,
             files={n: self.datasets.file(n, s, n in outputs) for n, s in self.datasets.group("file")},
-            lists={n: self.datasets.list(n, s) for n, s in self.datasets.group("list")},
+            lists=self.datasets.lists(),
             execs=execs,
             parameters=tuple((k, v) for k, v in parameters.values() if k not in ("per_file_cmdline", "add_cmdline")),
             per_file=parameters.value("per_file_cmdline"),
             joined=parameters.value("add_cmdline"),
             jobs_by=keys.word(jobs_by, "divide_jobs_by", KEYS, ()),
+            list_order=self.list_order(),
             noop=noop,
         )
         self.check_command(module)
@@ -85,12 +86,23 @@ class ModuleReader:
             elif name in ("file", "list"):
                 for _, one in section.sections():
                     vocabulary.check(name, one, self.scope)
+                    for _, part in parts(one) if name == "list" else ():
+                        vocabulary.check("list", part, self.scope)
             elif name == "wrapper":
                 vocabulary.check("wrapper", section, self.scope)
 
     def refs(self, section: Section, key: str) -> tuple[Ref, ...]:
         """Read a comma list of references."""
         return tuple(self.named.ref(key, item) for item in self.keys.items(section, key))
+
+    def list_order(self) -> tuple[str, ...]:
+        """Read the lists whose queries are asked first."""
+        known, found = self.named.names("list"), []
+        for item in self.keys.items(self.section, "list_order"):
+            if item.text.lower() not in known:
+                self.faults.unknown(item, f"list of module '{self.name}'", item.text.lower(), known, code="F304")
+            found.append(item.text.lower())
+        return tuple(found)
 
     def execs(self) -> tuple[ExecSpec, ...]:
         """Return the programs in the order of their numbers."""

@@ -63,8 +63,15 @@ class MissingFiles(MissingInputError):
         super().__init__("\n".join(lines), remedy=remedy)
 
 
-def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = ()) -> Plan:
+def plan(
+    campaign: Campaign,
+    inputs: Inputs,
+    queries: Sequence[PlannedQuery] = (),
+    sought: dict[str, None] | None = None,
+) -> Plan:
     """Return the plan of *campaign* for the rows that its queries found.
+
+    *sought* is filled with the names of files that may be missing, and are: *inputs* might have had them.
 
     Raises:
         CampaignError: with every fault that only shows once rows are known.
@@ -73,14 +80,15 @@ def plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery] = (
         MissingInputError: inputs are registered, but lie in no archive.
     """
     with uncollected():
-        return _plan(campaign, inputs, queries)
+        return _plan(campaign, inputs, queries, {} if sought is None else sought)
 
 
-def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery]) -> Plan:
+def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery], sought: dict[str, None]) -> Plan:
     modules = [(index, module) for index, block in enumerate(campaign.blocks) for module in block.modules]
     bench = Workbench(campaign, inputs, wanted=_wanted([module for _, module in modules]))
     for number, (index, module) in enumerate(modules):
         ModulePlanner(bench, module, index, number).run()
+    sought |= bench.sought
     archive_path, environment = _texts(campaign, bench.faults)
     if bench.faults:
         raise CampaignError(bench.all_faults())

@@ -125,11 +125,11 @@ class Assigner:
         self.bench.missing.append(Missing(name, draft.label, fault))
 
     def find(
-        self, draft: Draft, spec: FileSpec, naming: Naming, columns: Mapping[str, Scalar]
+        self, draft: Draft, spec: FileSpec, naming: Naming, columns: Mapping[str, Scalar], optional: bool = False
     ) -> list[tuple[int, Mapping[str, Scalar]]]:
         """Return the files that *spec* names for the quantum and a line's *columns*, each with what tells it apart.
 
-        They were planned earlier, or are registered.
+        They were planned earlier, or are registered; those that may be missing, and are, are left out.
         """
         if naming.name is None:
             message = f"file '{spec.name}' of module '{self.module.name}' has no filepat and its lines no filename"
@@ -141,7 +141,9 @@ class Assigner:
             index = self.bench.by_name.get(name)
             if index is None and name in self.bench.inputs.names:
                 index = self.bench.registered(self.bench.inputs.names[name])
-            if index is None and not spec.optional:
+            if index is None and (optional or spec.optional):
+                self.bench.sought[name] = None
+            elif index is None:
                 index = self.stand_in(draft, spec, name)
             found += [(index, {**columns, **combination})] if index is not None else []
         return found
@@ -189,7 +191,7 @@ class Assigner:
         lines = list(data.select(spec.keys, draft.values)) if sourced else [Line({}, {})]
         if spec.sortkey:
             lines.sort(key=lambda line: self.order(spec, line), reverse=spec.reverse)
-        if not lines:
+        if not lines and not spec.allow_missing:
             message = (
                 f"no line of {data.what} has {self.wanted(draft, spec)}" if data.lines else f"{data.what} is empty"
             )
@@ -203,10 +205,13 @@ class Assigner:
     def rows(self, draft: Draft, spec: ListSpec, line: Line, names: dict[str, list[tuple[str, str]]]) -> list[ListLine]:
         """Return what one line of a list's source becomes: one line, or several if a member has several files."""
         rows = [ListLine(line.columns, {})]
-        for nick, source in self.members(spec, line):
-            member, naming = self.module.files[nick], self.compiled.files[nick]
-            index = self.bench.index(source)
-            found = [(index, line.columns)] if index is not None else self.find(draft, member, naming, line.columns)
+        members = [
+            (nick, source, self.compiled.files[nick], self.files_of(draft, spec, line, nick, source))
+            for nick, source in self.members(spec, line)
+        ]
+        if spec.allow_missing and not all([found for _, _, _, found in members]):
+            return []
+        for nick, source, naming, found in members:
             known: list[tuple[Mapping[str, Scalar], Mapping[str, Scalar]]] = []
             for index, columns in found:
                 merged = draft.values if naming.fixed else {**draft.values, **columns}
@@ -219,6 +224,16 @@ class Assigner:
             if known:
                 rows = [ListLine({**row.columns, **c}, {**row.own, nick: own}) for row in rows for c, own in known]
         return rows
+
+    def files_of(
+        self, draft: Draft, spec: ListSpec, line: Line, nick: str, source: Source
+    ) -> list[tuple[int, Mapping[str, Scalar]]]:
+        """Return the files that a line of a list has for one nickname, each with what tells it apart."""
+        index = self.bench.index(source)
+        if index is not None:
+            return [(index, line.columns)]
+        member, naming = self.module.files[nick], self.compiled.files[nick]
+        return self.find(draft, member, naming, line.columns, spec.allow_missing)
 
     def order(self, spec: ListSpec, line: Line) -> tuple[object, ...]:
         """Return the sort key of a line; raises NoSingleValue."""
@@ -257,6 +272,8 @@ class Assigner:
         draft.lists.append(PlannedList(section, index, path, "".join(text)))
         draft.name(section, [(join(path, self.bench.files[index].name), self.bench.files[index].filename)])
         draft.assign(section, index)
+        if spec.part_of:
+            draft.assign(f"list.{spec.part_of}", index)
 
     def assign_output(self, draft: Draft, spec: FileSpec, section: str, naming: Naming) -> None:
         """Name the outputs of the quantum for one section, and say what is known of them beforehand."""

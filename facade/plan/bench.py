@@ -41,6 +41,8 @@ class Workbench:
     empty: list[Fault] = field(default_factory=list)
     awaited: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Missing files: name -> (stand-in in the table, label of the first quantum that wants it)."""
+    sought: dict[str, None] = field(default_factory=dict)
+    """Names of files that may be missing, and are: the registry might have them."""
     unlocated: list[str] = field(default_factory=list)
     """Registered files that are wanted as inputs and lie in no archive."""
     failed: set[str] = field(default_factory=set)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from facade.plan.model import Job, PlannedFile, Quantum
+from facade.plan.model import Job, PlannedFile, Quantum, maker_of
 from facade.wcl.template import Scalar
+
+new_job = maker_of(Job)
 
 JobKeys = tuple[int, Mapping[str, Scalar]]
 """Index of the block, and the values that divide its jobs."""
@@ -39,30 +41,29 @@ def jobs(quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence
         members.append(quantum.wrapnum)
     parents = _parents(quanta, files, groups)
     return tuple([
-        Job(number, block, wanted, tuple(members), tuple(sorted(parents.get(number, ()))))
+        new_job((number, block, wanted, tuple(members), parents.get(number, ())))
         for number, ((block, wanted), members) in enumerate(groups, 1)
     ])  # fmt: skip
 
 
 def _parents(
     quanta: Sequence[Quantum], files: Sequence[PlannedFile], groups: Sequence[tuple[JobKeys, Sequence[int]]]
-) -> dict[int, set[int]]:
+) -> dict[int, tuple[int, ...]]:
     """Return job number -> jobs of its block that make what it reads, for those that wait for any."""
     job_of = [0] * (1 + len(quanta))
     for number, (_, members) in enumerate(groups, 1):
         for wrapnum in members:
             job_of[wrapnum] = number
-    block_of = [0, *[block for (block, _), _ in groups]]
-    parents: dict[int, set[int]] = {}
+    makers: dict[int, list[int]] = {}
     for quantum in quanta:
-        mine = job_of[quantum.wrapnum]
         for use in quantum.inputs:
             producer = files[use.file].producer
-            if producer > 0:
-                other = job_of[producer]
-                if other != mine and block_of[other] == block_of[mine]:
-                    parents.setdefault(mine, set()).add(other)
-    return parents
+            if producer > 0 and (maker := job_of[producer]) != (mine := job_of[quantum.wrapnum]):
+                makers.setdefault(mine, []).append(maker)
+    block_of = [0, *[block for (block, _), _ in groups]]
+    return {
+        job: tuple(sorted({one for one in found if block_of[one] == block_of[job]})) for job, found in makers.items()
+    }
 
 
 def circle(found: Sequence[Job]) -> tuple[Job, ...]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -29,6 +29,14 @@ T = TypeVar("T")
 Word = str | tuple[str | tuple[str, ...], ...]
 """A word of a command line: text, or pieces of which a tuple (file, key, …) stands for header values of a file, which
 the job reads just before the program runs."""
+
+
+def maker_of(kind: type[T]) -> Callable[[tuple[Any, ...]], T]:
+    """Return what makes a *kind*, a NamedTuple, of the tuple of all its values: in half the time that calling it takes.
+
+    For what is made a hundred thousand times; nothing is checked, and no value may be left out.
+    """
+    return partial(tuple.__new__, kind)  # type: ignore[type-var]
 
 
 class PlannedFile(NamedTuple):

@@ -85,7 +85,7 @@ class ModulePlanner:
         bench, what = self.bench, f"{kind} '{spec.name}' of module '{self.module.name}'"
         if spec.query is not None and not (spec.depends and kind == "file"):
             rows = bench.inputs.datasets.get(f"{self.module.name}.{kind}.{spec.name}", ())
-            if not rows:
+            if not rows and not (spec.optional if isinstance(spec, FileSpec) else spec.allow_missing):
                 message = f"the query of {what} found nothing"
                 remedy = "ingest the inputs (facade ingest), or widen the query; try it with: facade query"
                 bench.empty.append(bench.campaign.document.fault(message, spec.query.at, code="F501", remedy=remedy))
