@@ -8,7 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import random
+import re
 import select
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +36,10 @@ OTHER_CONTENT, UNKNOWN_TASK = "ZF001", "ZF002"
 
 PASSING = frozenset({"08", "53", "57", "58"})
 """SQLSTATE classes that say more about the server's day than about the statement."""
+
+PATIENCE = 60.0
+"""Seconds that `connect` waits for a server whose connections are all taken: other clients end."""
+_FULL = re.compile("too many (clients|connections)|remaining connection slots")
 
 
 class UnreachableError(RegistryError):
@@ -107,13 +114,14 @@ def write_passfile(path: Path, hosts: Sequence[str], user: str, password: str) -
     draft.replace(path)
 
 
-def connect(address: Address, timeout: float = 10, *, options: str = "") -> Connection:
+def connect(address: Address, timeout: float = 10, *, options: str = "", patience: float = PATIENCE) -> Connection:
     """Return a new connection in autocommit mode; *timeout* in seconds is for connecting (libpq's least is 2).
 
-    *options* are server settings, such as ``-c synchronous_commit=off``.
+    *options* are server settings, such as ``-c synchronous_commit=off``. *patience* in seconds is for a server that has
+    all the clients it can take.
 
     Raises:
-        UnreachableError: nobody answers there.
+        UnreachableError: nobody answers there, or there was no room for all that time.
         RegistryError: the server refuses us; the message says what to do.
     """
     settings: dict[str, Any] = {
@@ -124,10 +132,16 @@ def connect(address: Address, timeout: float = 10, *, options: str = "") -> Conn
     }
     if address.passfile:
         settings["passfile"] = str(address.passfile)
-    try:
-        connection: Connection = psycopg2.connect(address.url, cursor_factory=Cursor, **settings)
-    except psycopg2.Error as error:
-        raise _refused(address, str(error).strip()) from None
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection: Connection = psycopg2.connect(address.url, cursor_factory=Cursor, **settings)
+            break
+        except psycopg2.Error as error:
+            reason = str(error).strip()
+            if not _FULL.search(reason) or time.monotonic() >= deadline:
+                raise _refused(address, reason) from None
+        time.sleep(random.uniform(0.1, 0.5))  # whoever waits must not come back all at once
     connection.autocommit = True
     return connection
 
@@ -160,6 +174,9 @@ def _refused(address: Address, reason: str) -> RegistryError:
         return RegistryError(f"the database at {address.place} refuses the login", remedy=remedy)
     if "does not exist" in reason:
         return RegistryError(f"the database at {address.place} refuses: {first}", remedy="see 'facade db status'")
+    if _FULL.search(reason):
+        remedy = "wait until other clients have ended, or raise the server's max_connections"
+        return UnreachableError(f"the database at {address.place} has no room: {first}", remedy=remedy)
     return UnreachableError(
         f"the database at {address.place} does not answer: {first}",
         remedy="start facade's own server with 'facade db start', or see FACADE_DB",
@@ -201,9 +218,9 @@ def translated() -> Iterator[None]:
 class Session:
     """One connection, made when first needed and made anew after the server went away."""
 
-    def __init__(self, address: Address, *, options: str = "") -> None:
+    def __init__(self, address: Address, *, options: str = "", patience: float = PATIENCE) -> None:
         self.address = address
-        self._options = options
+        self._options, self._patience = options, patience
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
@@ -211,7 +228,7 @@ class Session:
         if self._connection is not None and _hung_up(self._connection):
             self.close()
         if self._connection is None:
-            self._connection = connect(self.address, options=self._options)
+            self._connection = connect(self.address, options=self._options, patience=self._patience)
         return self._connection
 
     def close(self) -> None:

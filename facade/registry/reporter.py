@@ -46,7 +46,7 @@ class Reporter:
 
     def __init__(self, address: Address) -> None:
         # the server need not wait for its disk at every line: _settle() makes it, before a receipt is forgotten here
-        self._session = Session(address, options="-c synchronous_commit=off")
+        self._session = Session(address, options="-c synchronous_commit=off", patience=0)  # it tries again itself
         self._streams: deque[_Stream] = deque()
         self._wake = threading.Condition()
         self._closing = self._given_up = self._lingering = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from database import sibling
 
 from facade.errors import InputError, RegistryError
-from facade.registry.connection import Address, UnreachableError, connect, engine
+from facade.registry.connection import Address, UnreachableError, connect, engine, write_passfile
 from facade.registry.embedded import Embedded
 
 pytest_plugins = ["database"]
@@ -50,6 +52,27 @@ def test_what_refuses_says_what_to_do(postgres: Embedded, tmp_path: Path) -> Non
         connect(Address(postgres.url(), wrong))
     with pytest.raises(RegistryError, match='database "none" does not exist'):
         connect(sibling(postgres.address(), "none"))
+
+
+def test_a_server_without_room_is_waited_for(database: Address, tmp_path: Path) -> None:
+    place = database.url.rpartition("@")[2]
+    small = Address(f"postgresql://small@{place}", tmp_path / "pgpass")
+    write_passfile(small.passfile, ["*"], "small", "few")
+    with closing(connect(database)) as owner, owner.cursor() as cursor:
+        cursor.execute("create role small login password 'few' connection limit 1")
+        try:
+            first = connect(small)
+            with pytest.raises(UnreachableError, match=r"has no room: .*too many connections(.|\n)*max_connections"):
+                connect(small, patience=0)
+            leaves = threading.Timer(1.0, first.close)
+            leaves.start()
+            start = time.monotonic()
+            connect(small).close()
+            assert 0.8 < time.monotonic() - start < 30
+            leaves.join()
+        finally:
+            cursor.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'small'")
+            cursor.execute("drop role small")
 
 
 def test_driver_errors_come_out_of_sqlalchemy_as_ours(postgres: Embedded) -> None:
