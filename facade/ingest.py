@@ -61,7 +61,7 @@ def ingest(
     files: list[NewFile] = []
     for one in candidates:
         progress(one.path)
-        content = archive.store(one.path, join(one.archive_path, one.filename + one.compression), None)
+        content = archive.store(one.path, join(one.archive_path, one.filename + one.compression), None).content
         files.append(
             NewFile(
                 filename=one.filename,

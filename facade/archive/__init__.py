@@ -1,20 +1,21 @@
 """Archives: where managed files lie outside jobs, and how they come and go, verified.
 
-Callers see the `Archive` Protocol only. Today an archive is a folder; HTTP(S) and S3 fit behind the same face: `send`
-is an upload under a temporary name, `Sent.commit` the move to the final one.
+Callers see the `Archive` Protocol only; which kind of place it is, the archive's address says: a folder
+(`facade.archive.local`), a WebDAV server (`facade.archive.http`) or an S3 bucket (`facade.archive.s3`). Of those three,
+and of the libraries behind them, a process loads the one that it uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from facade.archive.content import Content, content_of
-from facade.archive.local import LocalArchive
+from facade.archive.content import Content, Stat, content_of
+from facade.archive.transfers import Habits, Transfer, Transfers
 from facade.errors import InputError
 
-__all__ = ["Archive", "Content", "Sent", "content_of", "open_archive"]
+__all__ = ["Archive", "Content", "Sent", "Stat", "Transfer", "content_of", "open_archive"]
 
 
 class Sent(Protocol):
@@ -24,57 +25,79 @@ class Sent(Protocol):
     def content(self) -> Content:
         """What was sent."""
 
+    @property
+    def transfer(self) -> Transfer:
+        """What it took to send it."""
+
     def commit(self) -> None:
         """Give the copy its name; never replaces a file with other content (RefusedError). Safe to repeat."""
 
     def discard(self) -> None:
-        """Take the unnamed copy away; does nothing after `commit`."""
+        """Take the unnamed copy away; does nothing after `commit`, and never fails."""
 
 
 class Archive(Protocol):
-    """Managed files, named by a path relative to the archive's root."""
+    """Managed files, named by a path relative to the archive's root. May be used from several threads.
+
+    Every method may raise TransferError: the archive cannot be reached, does not let us, or what arrived is not what
+    was sent. Where that may go right another time, it was tried several times.
+    """
 
     @property
     def name(self) -> str:
         """What the archive is called in the registry (``home``)."""
 
-    def stage_in(self, source: str, target: Path, size: int | None, checksum: str | None) -> Content:
-        """Copy archive file *source* to the local *target* and verify that it is what was expected.
+    def fetch(self, source: str, target: Path, size: int | None, checksum: str | None) -> Transfer:
+        """Copy archive file *source* to the local *target*, verified against what is known of it.
 
         Raises:
             MissingInputError: the archive has no such file.
-            TransferError: the copy is short or differs, or the archive cannot be reached.
             RefusedError: *target* exists with other content.
         """
 
-    def holds(self, source: str, size: int, checksum: str | None) -> bool:
-        """Say whether archive file *source* is there with that size and, unless it is None, checksum.
-
-        Raises:
-            TransferError: the archive cannot be reached.
-        """
-
     def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> Sent:
-        """Copy the local *source* next to archive file *target*, verified; `Sent.commit` makes it visible.
+        """Copy the local *source* to where archive file *target* will be, verified; `Sent.commit` makes it visible.
 
         A *target* that holds one of the *stale* contents is left over from a run that never succeeded; it is replaced.
 
         Raises:
-            TransferError: what arrived is not what was sent, or the archive cannot be reached.
             RefusedError: *target* exists with other content.
         """
 
-    def store(self, source: Path, target: str, checksum: str | None) -> Content:
+    def store(self, source: Path, target: str, checksum: str | None) -> Transfer:
         """Send and commit in one step; raises as `send` does."""
 
+    def stat(self, source: str) -> Stat | None:
+        """Return what the archive says of its file *source*, or None if there is none."""
 
-def open_archive(name: str, root: str) -> Archive:
-    """Return the archive called *name* that lies at *root*, a local path or ``file://`` address.
+    def holds(self, source: str, size: int, checksum: str | None) -> bool:
+        """Say whether archive file *source* is there with that size; with a *checksum*, it is read through."""
+
+    def remove(self, source: str) -> bool:
+        """Take archive file *source* away; return whether it was there."""
+
+    def sweep(self, older_than: float) -> list[str]:
+        """Remove what transfers that died left without a name, begun more than *older_than* seconds ago; return it."""
+
+
+def open_archive(
+    name: str, root: str, options: Mapping[str, str] | None = None, *, check: Callable[[], None] | None = None
+) -> Archive:
+    """Return the archive called *name* that lies at *root*, an absolute path or an address; nothing is looked at yet.
+
+    *options* are the keys of its section in the site file; *check* is called while a transfer goes on, and ends it by
+    raising.
 
     Raises:
-        InputError: *root* is not a kind of place that facade can reach.
+        InputError: *root* is not a kind of place that facade can reach, or an option is wrong.
     """
-    path = root.removeprefix("file://")
-    if "://" in path or not path.startswith("/"):
-        raise InputError(f"archive {name!r}: cannot reach {root!r}", remedy="give the absolute path of a folder")
-    return LocalArchive(name, Path(path))
+    options = options or {}
+    scheme = root.partition("://")[0] if "://" in root else ""
+    transfers = Transfers(Habits.of(options, check), root)
+    if scheme in ("", "file") and root.removeprefix("file://").startswith("/"):
+        from facade.archive.local import LocalArchive
+
+        return LocalArchive(name, Path(root.removeprefix("file://")), transfers)
+    raise InputError(
+        f"archive {name!r}: cannot reach {root!r}", remedy="give the absolute path of a folder, or https:// or s3://"
+    )

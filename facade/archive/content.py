@@ -19,6 +19,14 @@ class Content:
         return f"{self.size} bytes, sha256 {self.checksum}"
 
 
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What an archive says of one of its files without reading it: the size, and the SHA-256 if it knows that."""
+
+    size: int
+    checksum: str | None = None
+
+
 def content_of(path: Path, *, from_disk: bool = False) -> Content:
     """Read the file at *path* through and return what it holds.
 
@@ -29,3 +37,8 @@ def content_of(path: Path, *, from_disk: bool = False) -> Content:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         digest = hashlib.file_digest(stream, "sha256")
         return Content(stream.tell(), digest.hexdigest())
+
+
+def expectation(size: int | None, checksum: str | None) -> str:
+    """Return in words what a file should hold, as far as that is known."""
+    return f"{'any number of' if size is None else size} bytes, sha256 {checksum or 'unknown'}"

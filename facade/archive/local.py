@@ -10,15 +10,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
+import time
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from facade.archive.content import Content, content_of
+from facade.archive.content import Content, Stat, content_of, expectation
+from facade.archive.transfers import Transfer, Transfers, Transient
 from facade.errors import MissingInputError, RefusedError, TransferError
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EAGAIN, errno.EINTR, errno.EHOSTDOWN)
+"""What a file system that is at the other end of a network says when it is worth trying again."""
+_PART = re.compile(r"\..*\.part-[0-9a-f]{12}")
+
+
+NOTHING = Transfer(Content(0, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +39,14 @@ class SentLocally:
     content: Content
     durable: bool
     stale: Container[Content] = ()
+    transfer: Transfer = NOTHING
 
     def commit(self) -> None:
         """Give the copy its name; raises RefusedError if another file has it."""
         if self.part is None or not self.part.exists():
             _must_hold(self.target, self.content)
             return
-        with _reported(self.part, self.target):
+        with _reported(f"cannot copy {self.part} to {self.target}"):
             try:
                 _link_or_rename(self.part, self.target)
             except FileExistsError:
@@ -51,7 +61,8 @@ class SentLocally:
     def discard(self) -> None:
         """Remove the copy if it never got its name."""
         if self.part is not None:
-            self.part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +71,76 @@ class LocalArchive:
 
     name: str
     root: Path
+    transfers: Transfers
 
-    def stage_in(self, source: str, target: Path, size: int | None, checksum: str | None) -> Content:
+    def fetch(self, source: str, target: Path, size: int | None, checksum: str | None) -> Transfer:
         """Copy archive file *source* to *target*, verified."""
-        return stage_in(self._path(source), target, size, checksum)
+        path = self._path(source)
+        sent, tried = self.transfers.run(lambda: _staged(path, target, size, checksum))
+        moved = sent.content.size if sent.part is not None else 0
+        return Transfer(sent.content, moved, tried.seconds, tried.tries)
 
-    def holds(self, source: str, size: int, checksum: str | None) -> bool:
-        """Say whether archive file *source* is there with that size and, unless it is None, checksum."""
+    def stat(self, source: str) -> Stat | None:
+        """Return the size of archive file *source*, or None if it is not there."""
         path = self._path(source)
         try:
             status = path.stat()
-            whole = stat.S_ISREG(status.st_mode) and status.st_size == size
-            return whole and (checksum is None or content_of(path).checksum == checksum)
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            return None
         except OSError as error:
             raise TransferError(f"cannot look at {path}: {error.strerror or error}") from error
+        return Stat(status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+    def holds(self, source: str, size: int, checksum: str | None) -> bool:
+        """Say whether archive file *source* is there with that size and, unless it is None, checksum."""
+        found = self.stat(source)
+        if found is None or found.size != size or checksum is None:
+            return found is not None and found.size == size
+        path = self._path(source)
+        with _reported(f"cannot read {path}"):
+            return content_of(path).checksum == checksum
 
     def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> SentLocally:
         """Copy *source* next to archive file *target*, verified and on disk; a *stale* file there is replaced."""
-        return send(source, self._path(target), checksum, stale=stale)
+        path = self._path(target)
+        sent, tried = self.transfers.run(lambda: send(source, path, checksum, stale=stale))
+        moved = sent.content.size if sent.part is not None else 0
+        return replace(sent, transfer=Transfer(sent.content, moved, tried.seconds, tried.tries))
 
-    def store(self, source: Path, target: str, checksum: str | None) -> Content:
+    def store(self, source: Path, target: str, checksum: str | None) -> Transfer:
         """Copy *source* to archive file *target*, verified and on disk."""
-        return store(source, self._path(target), checksum)
+        sent = self.send(source, target, checksum)
+        try:
+            sent.commit()
+        finally:
+            sent.discard()
+        return sent.transfer
+
+    def remove(self, source: str) -> bool:
+        """Take archive file *source* away; return whether it was there."""
+        path = self._path(source)
+        with _reported(f"cannot remove {path}"):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+            _sync_folder(path.parent)
+        return True
+
+    def sweep(self, older_than: float) -> list[str]:
+        """Remove copies that nobody named, last written to more than *older_than* seconds ago."""
+        swept = []
+        for folder, _, names in os.walk(self._path(".")):
+            for path in (Path(folder, name) for name in names if _PART.fullmatch(name)):
+                with contextlib.suppress(FileNotFoundError), _reported(f"cannot remove {path}"):
+                    if time.time() - path.lstat().st_mtime > older_than:
+                        path.unlink()
+                        swept.append(str(path.relative_to(self.root)))
+        return swept
 
     def _path(self, relative: str) -> Path:
         parts = PurePosixPath(relative).parts
-        if not parts or relative.startswith("/") or ".." in parts:
+        if (not parts and relative != ".") or relative.startswith("/") or ".." in parts:
             raise RefusedError(f"archive {self.name!r}: {relative!r} does not lie below its root {self.root}")
         if not self.root.is_dir():  # creating it would fill the mount point of a file system that is not mounted
             raise TransferError(f"archive {self.name!r}: {self.root} is not there", remedy="create or mount it")
@@ -102,11 +155,15 @@ def stage_in(source: Path, target: Path, size: int | None, checksum: str | None)
         TransferError: the copy could not be made, is short, or differs.
         RefusedError: *target* exists with other content.
     """
+    return _staged(source, target, size, checksum).content
+
+
+def _staged(source: Path, target: Path, size: int | None, checksum: str | None) -> SentLocally:
     if not source.exists():
         raise MissingInputError(f"{source} is not in the archive")
     sent = _copy(source, target, size, checksum, durable=False)
     sent.commit()
-    return sent.content
+    return sent
 
 
 def store(source: Path, target: Path, checksum: str | None) -> Content:
@@ -141,7 +198,7 @@ def _copy(
     stale: Container[Content] = (),
 ) -> SentLocally:
     """Return a verified copy of *source*; without *durable* it may be lost in a crash, as job directories may."""
-    with _reported(source, target):
+    with _reported(f"cannot copy {source} to {target}"):
         if not stat.S_ISREG(source.stat().st_mode):
             raise TransferError(f"cannot copy {source} to {target}: it is not a regular file")
         if os.path.lexists(target):
@@ -181,10 +238,11 @@ def _check(source: Path, target: Path, found: Content, size: int | None, checksu
     """Raise TransferError unless *found* is what was expected; tell on which side the difference arose."""
     if (size is None or found.size == size) and (checksum is None or found.checksum == checksum):
         return
-    expected = f"{'any number of' if size is None else size} bytes, sha256 {checksum or 'unknown'}"
-    raise TransferError(
+    there = content_of(source)
+    sound = (size is None or there.size == size) and (checksum is None or there.checksum == checksum)
+    raise (Transient if sound else TransferError)(
         f"copy of {source} to {target} is not what it should be: "
-        f"expected {expected}; source has {content_of(source)}; copy has {found}"
+        f"expected {expectation(size, checksum)}; source has {there}; copy has {found}"
     )
 
 
@@ -230,9 +288,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reported(source: Path, target: Path) -> Iterator[None]:
-    """Turn what the operating system says into a TransferError that names both paths."""
+def _reported(doing: str) -> Iterator[None]:
+    """Turn what the operating system says into a TransferError that says what was being done."""
     try:
         yield
     except OSError as error:
-        raise TransferError(f"cannot copy {source} to {target}: {error.strerror or error}") from error
+        kind = Transient if error.errno in _PASSING else TransferError
+        raise kind(f"{doing}: {error.strerror or error}") from error

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from facade.archive import Archive, Content, content_of
+from facade.archive import Archive, Content, Transfer, content_of
 from facade.archive.local import stage_in as copy_verified
 from facade.errors import MissingInputError, RefusedError
 from facade.job.capsule import Input, ListFile, Name, Output, full
@@ -37,6 +37,8 @@ class Stager:
         self._jobnum, self._resumed, self._kept, self._check = jobnum, resumed, kept, check
         self.contents: dict[Name, Content] = {}
         """What each file that was staged or made holds."""
+        self.transfers: list[Transfer] = []
+        """What it took to fetch what came from the archive."""
         self._made: dict[Name, Path] = {}
         self._verified: dict[Path, tuple[Content, Stamp]] = {}
 
@@ -63,9 +65,14 @@ class Stager:
             return self._stage_own(item, target)
         if self._verified.get(target) == (expected, _stamp(target)):
             return 0
-        content = self._archive.stage_in(_join(item), target, expected.size, expected.checksum)
+        content = self._fetch(_join(item), target, expected)
         self._verified[target] = (content, _stamp(target))
         return content.size
+
+    def _fetch(self, source: str, target: Path, expected: Content) -> Content:
+        transfer = self._archive.fetch(source, target, expected.size, expected.checksum)
+        self.transfers.append(transfer)
+        return transfer.content
 
     def _stage_own(self, item: Input, target: Path) -> int:
         """Provide a file that an earlier quantum of this job made, in this run or in one before."""
@@ -76,9 +83,7 @@ class Stager:
             raise MissingInputError(f"{full(item.name)} was to be made by this job, and was not")
         self.contents[item.name] = made.content
         if made.archive_path is not None:
-            source = f"{made.archive_path}/{full(item.name)}"
-            self._archive.stage_in(source, target, made.content.size, made.content.checksum)
-            return made.content.size
+            return self._fetch(f"{made.archive_path}/{full(item.name)}".lstrip("/"), target, made.content).size
         for folder in self._kept:  # not saved, but the failed run may have left it on this machine
             source_file = folder / item.path / full(item.name)
             if source_file.is_file() and content_of(source_file) == made.content:

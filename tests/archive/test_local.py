@@ -25,10 +25,10 @@ def source(tmp_path: Path) -> Path:
 def test_store_and_stage_in(tmp_path: Path, source: Path) -> None:
     (tmp_path / "home").mkdir()
     archive = open_archive("home", str(tmp_path / "home"))
-    assert archive.store(source, "a/b/ü c.bin", SUM) == Content(len(DATA), SUM)
-    assert archive.store(source, "a/b/ü c.bin", SUM) == Content(len(DATA), SUM)
+    assert archive.store(source, "a/b/ü c.bin", SUM).content == Content(len(DATA), SUM)
+    assert archive.store(source, "a/b/ü c.bin", SUM).content == Content(len(DATA), SUM)
     back = tmp_path / "job/c.bin"
-    assert archive.stage_in("a/b/ü c.bin", back, len(DATA), SUM) == content_of(back)
+    assert archive.fetch("a/b/ü c.bin", back, len(DATA), SUM).content == content_of(back)
     assert [p.name for p in (tmp_path / "home/a/b").iterdir()] == ["ü c.bin"]
     assert [p.name for p in back.parent.iterdir()] == ["c.bin"]
 
@@ -149,7 +149,7 @@ def test_nothing_leaves_the_root(tmp_path: Path, source: Path, name: str) -> Non
 
 def test_missing_files_and_missing_archives(tmp_path: Path, source: Path) -> None:
     with pytest.raises(MissingInputError, match="is not in the archive"):
-        open_archive("home", str(tmp_path)).stage_in("nothing", tmp_path / "x", 1, SUM)
+        open_archive("home", str(tmp_path)).fetch("nothing", tmp_path / "x", 1, SUM)
     with pytest.raises(TransferError, match="is not there"):
         open_archive("home", str(tmp_path / "unmounted")).store(source, "x", SUM)
     assert not (tmp_path / "unmounted").exists()
@@ -161,8 +161,8 @@ def test_pipes_are_not_copied(tmp_path: Path) -> None:
         local.store(tmp_path / "pipe", tmp_path / "c", None)
 
 
-@pytest.mark.parametrize("root", ["https://archive.example.org/", "relative"])
-def test_archives_that_cannot_be_reached_yet(root: str) -> None:
+@pytest.mark.parametrize("root", ["ftp://archive.example.org/", "relative", "file://host/path"])
+def test_archives_that_cannot_be_reached(root: str) -> None:
     with pytest.raises(InputError, match="cannot reach"):
         open_archive("home", root)
 
