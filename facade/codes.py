@@ -78,6 +78,7 @@ CODES: dict[str, str] = {
     "F226": "A section means nothing where it stands, and nothing refers to it. Move, mend or remove it.",
     "F230": "A label is longer than the registry keeps. Shorten it.",
     "F231": "save_run_vals names a variable that is defined nowhere. Mend the name, or define it.",
+    "F233": "The first block is to be planned late, but there is nothing that it could wait for. Remove 'planned'.",
     "F301": "A module does not say which wrapper runs it. Add wrappername, or noop = True if it only finds data.",
     "F302": "A module has no exec section, so it runs nothing. Add <exec_1>, or noop = True if it only finds data.",
     "F303": "An exec section does not name its program. Add execname.",

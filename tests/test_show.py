@@ -50,9 +50,9 @@ def test_the_reference_shows_every_keyword(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_one_section(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(["keywords", "block"], capsys).splitlines()[:2] == [
+    assert [" ".join(line.split()) for line in told(["keywords", "block"], capsys).splitlines()[:2]] == [
         "block: <block NAME>",
-        "  modulelist      names  required  DESDM  active  modules, each after those whose outputs it needs",
+        "modulelist names required DESDM active modules, each after those whose outputs it needs",
     ]
 
 

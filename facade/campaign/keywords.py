@@ -21,6 +21,7 @@ from facade.campaign.words import (
     HYPHEN,
     INT,
     KEYS,
+    LATE,
     LIST,
     LIST_FORMAT,
     NAME,
@@ -258,6 +259,10 @@ KEYWORDS: tuple[Keyword, ...] = (
     *_rows("block", "DESDM", ACTIVE,
         ("modulelist", NAMES, REQUIRED, "modules, each after those whose outputs it needs"),
         _DIVIDE,
+    ),
+    *_rows("block", "0.1.0", ACTIVE,
+        ("planned", LATE, "submission", "late: this block and those after it are planned once the blocks"
+         " before it are done, so that their queries see what those made"),
     ),
     *_rows("module", "DESDM", ACTIVE,
         ("wrappername", TEXT, REQUIRED, "wrapper, by its name as a plug-in; not needed with noop"),

@@ -179,6 +179,8 @@ class Block:
     """An ordered group of modules; blocks run one after the other."""
 
     name: str
+    late: bool = False
+    """Whether it is planned once the blocks before it are done, so that its queries see what those made."""
     section: Section
     modules: tuple[Module, ...]
 

@@ -19,7 +19,7 @@ from facade.campaign.rules import check_unreferenced
 from facade.campaign.shadow import Watch, check_shadowed, watched
 from facade.campaign.supply import check_supply
 from facade.campaign.vocabulary import Vocabulary
-from facade.campaign.words import COUNT, NAME, NAMES, TEXT
+from facade.campaign.words import AT_SUBMISSION, COUNT, LATE, NAME, NAMES, TEXT
 from facade.errors import CampaignError, Fault
 from facade.files import COLUMN_TYPES, FileType
 from facade.wcl.scope import Scope
@@ -84,6 +84,7 @@ def examine(document: Document) -> Examined:
     check_among(columns, faults, complete=blocks.complete)
     check_supply(columns, faults)
     check_names(columns, faults)
+    _check_planning(campaign.blocks, faults)
     if blocks.complete:
         check_shadowed(campaign, watch, vocabulary.used.named, faults)
     found = in_order([*document.warnings, *faults.ordered(), *faults.ordered("warning")])
@@ -111,6 +112,14 @@ def _check_run(root: Section, keys: Keys) -> None:
     for item in keys.items(root, "save_run_vals"):
         if keys.scope.lookup(item.text.lower()) is None:
             keys.faults.unknown(item, "variable", item.text.lower(), keys.scope.known(), code="F231")
+
+
+def _check_planning(blocks: tuple[Block, ...], faults: Faults) -> None:
+    """Warn of a first block that is to wait for earlier ones."""
+    if blocks and blocks[0].late:
+        at = blocks[0].section.value("planned") or blocks[0].section
+        message = f"block '{blocks[0].name}' is the first: it is planned at submission"
+        faults.warn(at, message, "remove 'planned'", code="F233")
 
 
 def _check_shared(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
@@ -232,7 +241,8 @@ class _Blocks:
                 reader = ModuleReader(module_name, name, module, section, inner, self.filetypes, self.faults)
                 modules.append(reader.read(self.vocabulary))
                 self.unsound |= {module_name} if self.faults.errors > before else set()
-        return Block(name=name, section=section, modules=tuple(modules))
+        late = Keys(scope, self.faults).word(section, "planned", LATE, AT_SUBMISSION) != AT_SUBMISSION
+        return Block(name=name, section=section, modules=tuple(modules), late=late)
 
     def names(self, keys: Keys, section: Section, key: str, what: str) -> list[tuple[Value, str]]:
         """Return the names in a comma list with their places; they go into file names and labels."""

@@ -164,6 +164,8 @@ def choice(*words: str) -> Kind[str]:
     return Kind("|".join(words), what, "", read)
 
 
+AT_SUBMISSION = "submission"
+LATE = choice(AT_SUBMISSION, "late")
 BOOL = Kind("bool", "true or false", f"write {', '.join(TRUE)}, or {', '.join(FALSE)}; case makes no difference", _flag)
 INT = Kind("int", "a whole number", "write digits, with - in front if it is below zero", _integer)
 COUNT = Kind("count", "a whole number from 1", "write at most 9 digits", _count)

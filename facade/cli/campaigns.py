@@ -13,6 +13,7 @@ from facade.cli import deciding, rendering
 from facade.cli.context import registry, site, talk
 from facade.errors import BAD_INPUT, CampaignError, Fault, InputError, Location
 from facade.loading import check_programs, examine_campaign, load_campaign
+from facade.plan.growth import awaited
 from facade.reuse import consider
 from facade.submit import make_plan
 
@@ -57,8 +58,13 @@ def _checked(path: Path, settings: tuple[str, ...]) -> tuple[list[Fault], str]:
         return in_order([*error.faults, *error.warnings]), ""
     except InputError as error:  # not even a text: said like a fault, so that the other campaigns are read too
         return [Fault(message=error.message, code=error.code, location=error.location, remedy=error.remedy)], ""
-    blocks = ", ".join(f"{block.name} ({len(block.modules)})" for block in examined.campaign.blocks)
-    return in_order([*examined.faults, *check_programs(examined.campaign, site())]), blocks
+    campaign = examined.campaign
+    after = awaited(campaign)
+    blocks = ", ".join(
+        f"{b.name} ({len(b.modules)}{f', planned when {after[b.name]} is done' if b.name in after else ''})"
+        for b in campaign.blocks
+    )
+    return in_order([*examined.faults, *check_programs(campaign, site())]), blocks
 
 
 def _counts(faults: list[Fault]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from facade.campaign import Campaign, Module
+from facade.campaign import Block, Campaign, Module
 from facade.campaign.faults import fault_of
 from facade.errors import CampaignError, Fault, MissingInputError
 from facade.files import clean_path
@@ -68,8 +68,12 @@ def plan(
     inputs: Inputs,
     queries: Sequence[PlannedQuery] = (),
     sought: dict[str, None] | None = None,
+    *,
+    blocks: int | None = None,
 ) -> Plan:
     """Return the plan of *campaign* for the rows that its queries found.
+
+    Only the first so many *blocks* are planned (all, without that number); the others are named in `Plan.later`.
 
     *sought* is filled with the names of files that may be missing, and are: *inputs* might have had them.
 
@@ -80,11 +84,14 @@ def plan(
         MissingInputError: inputs are registered, but lie in no archive.
     """
     with uncollected():
-        return _plan(campaign, inputs, queries, {} if sought is None else sought)
+        return _plan(campaign, inputs, queries, {} if sought is None else sought, blocks)
 
 
-def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery], sought: dict[str, None]) -> Plan:
-    modules = [(index, module) for index, block in enumerate(campaign.blocks) for module in block.modules]
+def _plan(
+    campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery], sought: dict[str, None], number: int | None
+) -> Plan:
+    blocks, later = campaign.blocks[:number], campaign.blocks[number:] if number is not None else ()
+    modules = [(index, module) for index, block in enumerate(blocks) for module in block.modules]
     bench = Workbench(campaign, inputs, wanted=_wanted([module for _, module in modules]))
     for number, (index, module) in enumerate(modules):
         ModulePlanner(bench, module, index, number).run()
@@ -104,7 +111,8 @@ def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery], s
     return Plan(
         identity=campaign.identity,
         archive_path=archive_path,
-        blocks=tuple(PlannedBlock(b.name, tuple(m.name for m in b.modules)) for b in campaign.blocks),
+        blocks=_named(blocks),
+        later=_named(later),
         wrappers={m.name: m.wrapper for m in campaign.modules if not m.noop},
         filetypes={name: t.definition() for name, t in sorted(campaign.filetypes.items())},
         environment=environment,
@@ -113,6 +121,10 @@ def _plan(campaign: Campaign, inputs: Inputs, queries: Sequence[PlannedQuery], s
         jobs=planned_jobs,
         queries=tuple(queries),
     )
+
+
+def _named(blocks: Sequence[Block]) -> tuple[PlannedBlock, ...]:
+    return tuple([PlannedBlock(block.name, tuple([m.name for m in block.modules])) for block in blocks])
 
 
 def _wanted(modules: Sequence[Module]) -> dict[str, int]:

@@ -99,7 +99,7 @@ class Workbench:
         filename, compression = str(row["filename"]), str(row.get("compression") or "")
         found = self.by_name.get(filename + compression)
         if found is not None:
-            if found in self.made_by:
+            if found in self.made_by and filename + compression not in self.inputs.made:
                 self.fault(
                     "F512",
                     f"'{filename + compression}' is registered as an input, and {self.maker(found)} makes it anew",

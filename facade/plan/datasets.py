@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ class Inputs:
 
     datasets: Mapping[str, Sequence[Mapping[str, Row]]] = field(default_factory=dict)
     names: Mapping[str, Row] = field(default_factory=dict)
+    made: Collection[str] = frozenset()
+    """Files of the plan that are made already: rows may name them, and then mean those (`facade.plan.growth`)."""
 
 
 Source = int | Row | None

@@ -123,9 +123,17 @@ class Wanted:
 def wanted(plan: Plan, selection: Selection) -> Wanted:
     """Return what is wanted of a plan.
 
+    Of a plan that will grow every output is wanted: who will read it is not known yet.
+
     Raises:
         InputError: an expression, module or key is not one of this plan, or means none of its quanta.
     """
+    if plan.later and (selection.select or selection.start or selection.end or selection.where):
+        name = plan.later[0].name
+        raise InputError(
+            f"nothing can be selected while block '{name}' is not planned",
+            remedy=f"leave the selection out, or plan it at submission: --set block.{name}.planned=submission",
+        )
     family = Family(plan)
     modules = frozenset(family.modules)
     if selection.start:
@@ -136,7 +144,8 @@ def wanted(plan: Plan, selection: Selection) -> Wanted:
     chosen = frozenset(
         [q.wrapnum for q in plan.quanta if q.module in modules and all([test(q) for test in tests])]
     )  # fmt: skip
-    named = forced = frozenset[int]()
+    forced = frozenset[int]()
+    named = chosen if plan.later else forced
     if selection.select:
         chosen = named = chosen & matches(plan, selection.select, "--select", family)
     if selection.rerun:

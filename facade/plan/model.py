@@ -151,6 +151,8 @@ class Plan:
     identity: Mapping[str, Scalar]
     archive_path: str
     blocks: tuple[PlannedBlock, ...]
+    later: tuple[PlannedBlock, ...] = ()
+    """Blocks that are not planned yet: their queries are to see what the others make (`facade.plan.growth`)."""
     wrappers: Mapping[str, str]
     filetypes: Mapping[str, Mapping[str, Any]]
     files: tuple[PlannedFile, ...]
@@ -253,6 +255,7 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "identity": dict(plan.identity),
         "archive_path": plan.archive_path,
         "blocks": plan.blocks,
+        **({"later": plan.later} if plan.later else {}),
         "wrappers": dict(plan.wrappers),
         "filetypes": dict(plan.filetypes),
         "environment": dict(plan.environment),
@@ -296,7 +299,8 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
     return Plan(
         identity=plain["identity"],
         archive_path=plain["archive_path"],
-        blocks=tuple(PlannedBlock(name, tuple(modules)) for name, modules in plain["blocks"]),
+        blocks=_blocks(plain["blocks"]),
+        later=_blocks(plain.get("later", ())),
         wrappers=plain["wrappers"],
         filetypes=plain["filetypes"],
         environment=plain["environment"],
@@ -312,6 +316,10 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
         ),
         queries=tuple(PlannedQuery(*q) for q in plain["queries"]),
     )  # fmt: skip
+
+
+def _blocks(plain: Sequence[Any]) -> tuple[PlannedBlock, ...]:
+    return tuple([PlannedBlock(name, tuple(modules)) for name, modules in plain])
 
 
 def _uses(plain: list[Any]) -> tuple[Use, ...]:
