@@ -78,6 +78,7 @@ CODES: dict[str, str] = {
     "F226": "A section means nothing where it stands, and nothing refers to it. Move, mend or remove it.",
     "F230": "A label is longer than the registry keeps. Shorten it.",
     "F231": "save_run_vals names a variable that is defined nowhere. Mend the name, or define it.",
+    "F232": "A category in <max_jobs> is that of no module or block. Mend its name, or remove the line.",
     "F233": "The first block is to be planned late, but there is nothing that it could wait for. Remove 'planned'.",
     "F301": "A module does not say which wrapper runs it. Add wrappername, or noop = True if it only finds data.",
     "F302": "A module has no exec section, so it runs nothing. Add <exec_1>, or noop = True if it only finds data.",
@@ -174,6 +175,7 @@ CODES: dict[str, str] = {
     "F519": "ops_run_dir leaves the archive. It is a relative path without '..'.",
     "F520": "Two arguments of a command line have the same position.",
     "F521": "A pattern has not the form that its use needs: directories have 'ops' and 'runtime', names are texts.",
+    "F522": "A job would hold quanta of different categories. Give its modules one, or other divide_jobs_by.",
     "F523": "A value does not fit the format that $FMT gives it.",
     "F524": "Several members of a list stand for more than one file each, so its lines are not determined.",
     # F6: queries and plug-ins

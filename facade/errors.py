@@ -42,6 +42,8 @@ class Fault:
     excerpt: str = ""
     width: int = 1
     severity: str = "error"
+    others: tuple[tuple[str, Location], ...] = ()
+    """Other places that have a part in it, and which."""
 
     def __str__(self) -> str:
         head = f"{self.location}: " if self.location else ""
@@ -50,6 +52,7 @@ class Fault:
         if self.excerpt and self.location:
             lines += _underlined(self.excerpt, self.location.column - 1, self.width)
         lines += [f"  included from {place}" for place in self.included_from]
+        lines += [f"  {place}: {what}" for what, place in self.others]
         if self.remedy:
             lines.append(f"  {self.remedy}")
         return "\n".join(lines)

@@ -69,7 +69,12 @@ def table(plan: Plan, path: Path, name: str, attnum: int, attempt_id: int) -> Ru
         name=name,
         attempt_id=attempt_id,
         blocks=tuple(block.name for block in plan.blocks),
-        jobs=tuple([EngineJob(job.jobnum, job.block, job.parents, _label(plan, job, attnum)) for job in plan.jobs]),
+        jobs=tuple(
+            [EngineJob(job.jobnum, job.block, job.parents, _label(plan, job, attnum), job.needs) for job in plan.jobs]
+        ),
+        needs=plan.needs,
+        max_jobs=plan.max_jobs,
+        max_idle=plan.max_idle,
     )
 
 

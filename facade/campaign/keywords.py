@@ -22,10 +22,12 @@ from facade.campaign.words import (
     INT,
     KEYS,
     LATE,
+    LIMITS,
     LIST,
     LIST_FORMAT,
     NAME,
     NAMES,
+    ORDER,
     PATH,
     QUERY_OUTPUT,
     REF,
@@ -64,6 +66,7 @@ SECTIONS = {
     "filetype": "`<filetype_metadata>`, `<NAME>`",
     "columns": "`<columns>` in a filetype",
     "job_environment": "`<job_environment>`",
+    "max_jobs": "`<max_jobs>`",
     "archive": "`<archive>`, `<NAME>`",
     "site": "the site file ([site.md](site.md)), not the campaign",
 }
@@ -121,6 +124,25 @@ _THREADS = ("max_fwthreads", COUNT, "1", "how many quanta of a module one job ma
  " the other, and as many jobs as divide_jobs_by makes")
 _DIVIDE = ("divide_jobs_by", KEYS, "", "quanta with equal values of these keys share a job; the module's own keys win"
  " over the block's, those over the campaign's; without any, a block is one job")
+_RESOURCES = (
+    ("request_cpus", COUNT, "1", "CPUs. Of a module: for one of its quanta. A job asks for the largest of cpus, memory"
+     " and gpus that its modules say, and for the sum over its quanta of disk and walltime; what a block or campaign"
+     " says is for a whole job, where modules say nothing"),
+    ("request_memory", SIZE, "1GB", "memory, likewise"),
+    ("request_disk", DISK, "1GB", "disk, likewise"),
+    ("jobwalltime", TIME, "", "how long it may run, likewise; a job that takes longer is ended"),
+    ("concurrency_limits", LIMITS, "", "HTCondor's limits that its jobs count against: NAME, NAME:NUMBER"),
+    ("condorjobreq", TEXT, "", "what its jobs require of a machine, as HTCondor's requirements"),
+)
+_CLUSTERING = (
+    ("request_gpus", COUNT, "", "GPUs, as request_cpus"),
+    ("priority", INT, "0", "which of the jobs that could start does: that of the largest number"),
+    ("category", NAME, "", "category of its jobs, of which <max_jobs> says how many run at once"),
+    ("max_quanta_per_job", COUNT, "", "how many quanta a job holds at most: quanta that share divide_jobs_by values are"
+     " divided further, and what is connected by files stays together"),
+    ("job_target_time", TIME, "", "how long a job is to run: the same, by the run times that the registry has of the"
+     " modules, else by jobwalltime"),
+)
 
 KEYWORDS: tuple[Keyword, ...] = (
     *_rows("campaign", "DESDM", ACTIVE,
@@ -137,6 +159,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("blocklist", NAMES, REQUIRED, "blocks, in the order in which they run"),
         ("ops_run_dir", BELOW, REQUIRED, "directory of the attempt below the archive's root"),
         _DIVIDE,
+        *_RESOURCES,
+        ("dagman_max_jobs", COUNT, "", "how many jobs of the attempt are in the queue, or run, at once"),
+        ("dagman_max_idle", COUNT, "", "how many idle jobs DAGMan leaves in the queue"),
         ("target_site", NAME, "", "<site> section in which variables are looked for; where jobs run, --engine and the"
          " site file say"),
         ("target_archive", NAME, "", "<archive> section in which variables are looked for"),
@@ -150,6 +175,10 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("job_environment", SECTION, "", "environment of jobs"),
         ("archive", SECTION, "", "variables by archive"),
         ("site", SECTION, "", "variables by site"),
+    ),
+    *_rows("campaign", "0.1.0", ACTIVE,
+        *_CLUSTERING,
+        ("max_jobs", SECTION, "", "CATEGORY = NUMBER: how many jobs of that category run at once"),
     ),
     *_rows("campaign", "DESDM", VARIABLE,
         ("query_run", TEXT, "", "used by queries of older campaigns"),
@@ -194,14 +223,6 @@ KEYWORDS: tuple[Keyword, ...] = (
          " facade removes those of jobs that succeeded"),
         ("dagman_max_pre", COUNT, "", "how many PRE scripts DAGMan runs at once; facade has none"),
         ("dagman_max_post", COUNT, "", "how many POST scripts DAGMan runs at once; facade has none"),
-        ("dagman_max_jobs", COUNT, "", "how many jobs DAGMan has in the queue at once"),
-        ("dagman_max_idle", COUNT, "", "how many idle jobs DAGMan leaves in the queue"),
-        ("request_memory", SIZE, "", "memory of a job; facade asks for 1 GB"),
-        ("request_cpus", COUNT, "1", "CPUs of a job; facade asks for 1"),
-        ("request_disk", DISK, "", "disk of a job; facade asks for 1 GB"),
-        ("jobwalltime", TIME, "", "how long a job may run; facade sets no limit"),
-        ("concurrency_limits", LIST, "", "HTCondor's limits that a job counts against"),
-        ("condorjobreq", TEXT, "", "what jobs require of a machine"),
         ("condorjobclass", TEXT, "", "attributes of jobs in HTCondor"),
         ("transfer_semname", TEXT, "__NONE__", "semaphore that bounds the number of copies at a time; facade has none"),
         ("input_transfer_semname", TEXT, "__NONE__", "the same, for inputs"),
@@ -259,7 +280,9 @@ KEYWORDS: tuple[Keyword, ...] = (
     *_rows("block", "DESDM", ACTIVE,
         ("modulelist", NAMES, REQUIRED, "modules, each after those whose outputs it needs"),
         _DIVIDE,
+        *_RESOURCES,
     ),
+    *_rows("block", "0.1.0", ACTIVE, *_CLUSTERING),
     *_rows("block", "0.1.0", ACTIVE,
         ("planned", LATE, "submission", "late: this block and those after it are planned once the blocks"
          " before it are done, so that their queries see what those made"),
@@ -276,6 +299,11 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("list", SECTION, "", "lists of a quantum"),
         ("list_order", NAMES, "", "lists whose queries are asked first, in this order"),
         ("wrapper", SECTION, "", "parameters of the wrapper"),
+        *_RESOURCES,
+    ),
+    *_rows("module", "0.1.0", ACTIVE,
+        *_CLUSTERING,
+        ("order_by", ORDER, "", "keys by which its quanta are numbered, and so run, before those of the loop"),
     ),
     *_rows("module", "DESDM", PLANNED, _THREADS),
     *_rows("module", "DESDM", RETIRED,
@@ -391,6 +419,9 @@ KEYWORDS: tuple[Keyword, ...] = (
     ),
     *_rows("job_environment", "DESDM", ACTIVE,
         ("<VARIABLE>", TEXT, "", "value of an environment variable, whose name is written in capitals in the job"),
+    ),
+    *_rows("max_jobs", "0.1.0", ACTIVE,
+        ("<CATEGORY>", COUNT, "", "how many jobs of that category run at once"),
     ),
     *_rows("archive", "DESDM", ACTIVE,
         ("root", PATH, "archive", "its directory; counts in the site file, is a variable in a campaign"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from facade.errors import Fault
 from facade.files import FileType
+from facade.needs import NOTHING, Needs
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar, Slot, Template
 from facade.wcl.tree import Document, Section, Value
@@ -131,6 +133,25 @@ class ExecSpec:
     version_flag: str = ""
 
 
+class Bounds(NamedTuple):
+    """How large jobs may be: in quanta, and in seconds of expected run time (0: as divide_jobs_by makes them)."""
+
+    most: int = 0
+    target: int = 0
+
+
+ANY_SIZE = Bounds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttles:
+    """How many jobs are in the queue, idle, or run at once: of the attempt (0: any number), and of each category."""
+
+    jobs: int = 0
+    idle: int = 0
+    categories: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
     """The template of one pipeline step."""
@@ -148,6 +169,11 @@ class Module:
     per_file: Value | None = None
     joined: Value | None = None
     jobs_by: tuple[str, ...] = ()
+    order_by: tuple[tuple[str, bool], ...] = ()
+    """Keys that number its quanta before those of the loop, and whether their largest value comes first."""
+    needs: Needs = NOTHING
+    """What one quantum needs."""
+    bounds: Bounds = ANY_SIZE
     list_order: tuple[str, ...] = ()
     """Lists whose queries are asked first, in this order."""
     noop: bool = False
@@ -183,6 +209,8 @@ class Block:
     """Whether it is planned once the blocks before it are done, so that its queries see what those made."""
     section: Section
     modules: tuple[Module, ...]
+    needs: Needs = NOTHING
+    """What a job needs, where modules do not say what their quanta do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +221,7 @@ class Campaign:
     identity: Mapping[str, Scalar]
     blocks: tuple[Block, ...]
     filetypes: Mapping[str, FileType]
+    throttles: Throttles = field(default_factory=Throttles)
     warnings: tuple[Fault, ...] = ()
 
     @property

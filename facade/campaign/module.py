@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from facade.campaign import resources
 from facade.campaign.datasets import DatasetReader, Named, parts
 from facade.campaign.faults import Faults, Keys, key_of
 from facade.campaign.model import ExecSpec, Hyphen, Module, Ref
 from facade.campaign.rules import check_module
 from facade.campaign.vocabulary import Vocabulary
-from facade.campaign.words import BOOL, HYPHEN, KEYS, TEXT
+from facade.campaign.words import BOOL, HYPHEN, KEYS, ORDER, TEXT
 from facade.files import FileType
 from facade.wcl.scope import Scope
 from facade.wcl.tree import Section, Value
@@ -67,6 +68,9 @@ class ModuleReader:
             per_file=parameters.value("per_file_cmdline"),
             joined=parameters.value("add_cmdline"),
             jobs_by=keys.word(jobs_by, "divide_jobs_by", KEYS, ()),
+            order_by=keys.word(section, "order_by", ORDER, ()),
+            needs=resources.needs(section, keys),
+            bounds=resources.bounds(self.scopes, keys),
             list_order=self.list_order(),
             noop=noop,
         )

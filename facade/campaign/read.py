@@ -6,8 +6,10 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from facade.campaign import resources
 from facade.campaign.among import check_among
 from facade.campaign.check import check_variables
 from facade.campaign.columns import Columns
@@ -22,6 +24,7 @@ from facade.campaign.vocabulary import Vocabulary
 from facade.campaign.words import AT_SUBMISSION, COUNT, LATE, NAME, NAMES, TEXT
 from facade.errors import CampaignError, Fault
 from facade.files import COLUMN_TYPES, FileType
+from facade.needs import NOTHING
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
@@ -75,6 +78,8 @@ def examine(document: Document) -> Examined:
     filetypes = _filetypes(root, faults)
     blocks = _Blocks(bare, filetypes, vocabulary, faults)
     campaign = replace(bare, identity=_identity(root, keys), filetypes=filetypes, blocks=blocks.read(keys))
+    campaign = replace(campaign, throttles=resources.throttles(root, keys))
+    resources.check_categories(root, _categories(campaign.blocks), faults)
     _check_run(root, keys)
     _check_shared(root, vocabulary, keys.scope)
     check_unreferenced(campaign.modules, _patterns(root), faults)
@@ -103,6 +108,10 @@ def _identity(root: Section, keys: Keys) -> dict[str, Scalar]:
     return result
 
 
+def _categories(blocks: Sequence[Block]) -> list[str]:
+    return [needs.category for block in blocks for needs in (block.needs, *[one.needs for one in block.modules])]
+
+
 def _check_run(root: Section, keys: Keys) -> None:
     """Check what the campaign wants to be kept of the attempt."""
     for item in keys.items(root, "label"):
@@ -125,7 +134,7 @@ def _check_planning(blocks: tuple[Block, ...], faults: Faults) -> None:
 def _check_shared(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
     """Check the keys of all sections that do not belong to a block or module."""
     vocabulary.check("campaign", root, scope)
-    for name in ("filename_pattern", "job_environment"):
+    for name in ("filename_pattern", "job_environment", "max_jobs"):
         if (section := root.section(name)) is not None:
             vocabulary.check(name, section, scope)
     for kind in ("directory_pattern", "archive", "site"):
@@ -195,6 +204,7 @@ class _Blocks:
         self.filetypes, self.vocabulary, self.faults = filetypes, vocabulary, faults
         self.blocks, self.modules = (self.root.section(kind) or Section() for kind in ("block", "module"))
         self.ran: dict[str, str] = {}
+        self.needs = NOTHING
         self.complete = True
         """Whether every list of blocks and modules could be read."""
         self.unsound: set[str] = set()
@@ -203,7 +213,7 @@ class _Blocks:
     def read(self, keys: Keys) -> tuple[Block, ...]:
         """Return the blocks that the campaign lists."""
         faults, found = self.faults, dict[str, Block]()
-        self.scope = keys.scope
+        self.scope, self.needs = keys.scope, resources.needs(self.root, keys)
         for at, name in self.names(keys, self.root, "blocklist", "block"):
             section = self.blocks.section(name)
             if section is None:
@@ -241,8 +251,10 @@ class _Blocks:
                 reader = ModuleReader(module_name, name, module, section, inner, self.filetypes, self.faults)
                 modules.append(reader.read(self.vocabulary))
                 self.unsound |= {module_name} if self.faults.errors > before else set()
-        late = Keys(scope, self.faults).word(section, "planned", LATE, AT_SUBMISSION) != AT_SUBMISSION
-        return Block(name=name, section=section, modules=tuple(modules), late=late)
+        keys = Keys(scope, self.faults)
+        needs = resources.needs(section, keys).over(self.needs)
+        late = keys.word(section, "planned", LATE, AT_SUBMISSION) != AT_SUBMISSION
+        return Block(name=name, section=section, modules=tuple(modules), needs=needs, late=late)
 
     def names(self, keys: Keys, section: Section, key: str, what: str) -> list[tuple[Value, str]]:
         """Return the names in a comma list with their places; they go into file names and labels."""

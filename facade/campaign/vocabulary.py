@@ -34,6 +34,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "filetype": (("filetype",), _CLOSED),
     "columns": (("columns",), _CLOSED),
     "job_environment": (("job_environment",), _OPEN),
+    "max_jobs": (("max_jobs",), _CLOSED),
     "archive": (("archive", "campaign"), _OPEN),
     "site": (("campaign",), _OPEN),
 }
@@ -44,8 +45,8 @@ campaigns, and a plug-in has parameters of its own: there it is told only if it 
 has no other keys.
 """
 _STRUCTURE = frozenset({
-    "wrapperloop", "loopkey", "match", "divide_by", "divide_jobs_by", "query_fields", "output_fields", "columns",
-    "sortkey", "req_vals", "save_run_vals",
+    "wrapperloop", "loopkey", "match", "divide_by", "divide_jobs_by", "order_by", "query_fields", "output_fields",
+    "columns", "sortkey", "req_vals", "save_run_vals",
 })  # fmt: skip
 """Keywords whose values name keys."""
 _UNTYPED = (TEXT, LIST, KEYS, SECTION, REF, REFS)

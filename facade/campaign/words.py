@@ -25,6 +25,7 @@ _COUNT = re.compile(r"0*[1-9][0-9]{0,8}$")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*")
 _PART = re.compile(r"([0-9]+)\s*([dhms])\s*", re.IGNORECASE)
 _CLOCK = re.compile(r"([0-9]+):([0-5][0-9]):([0-5][0-9])$")
+_LIMIT = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)\s*(?::\s*([1-9][0-9]{0,8}))?$")
 _HDU = re.compile(r"\[[0-9]+\]$")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -148,6 +149,28 @@ def _refs(value: Value) -> tuple[Ref, ...]:
     return tuple(_ref(item) for item in value.items())
 
 
+def _order(value: Value) -> tuple[tuple[str, bool], ...]:
+    """Read ``KEY, KEY:desc``: (key, whether the largest comes first)."""
+    found = []
+    for item in value.items():
+        key, colon, way = item.text.lower().partition(":")
+        if colon and way.strip() not in ("asc", "desc"):
+            raise BadWord(item.part(len(key) + 1, len(item.text)), f"'{way}' is no direction")
+        found.append((key.strip(), way.strip() == "desc"))
+    return tuple(found)
+
+
+def _limits(value: Value) -> tuple[tuple[str, int], ...]:
+    """Read ``NAME, NAME:NUMBER``."""
+    found = []
+    for item in value.items():
+        limit = _LIMIT.match(item.text)
+        if limit is None:
+            raise BadWord(item)
+        found.append((limit[1], int(limit[2] or 1)))
+    return tuple(found)
+
+
 def _section(value: Value) -> str:
     raise BadWord(value, "it is a value here")
 
@@ -178,6 +201,8 @@ NAME = Kind("name", "a name", "write letters, digits, '_', '.', '+' and '-', the
 NAMES = Kind("names", "a list of names", NAME.spellings, _names)
 KEYS = Kind("keys", "a list of keys", "write KEY, KEY", _keys)
 LIST = Kind("list", "a list", "write one, two; an item that holds a comma stands in quotes", _list)
+ORDER = Kind("order", "a list of keys", "write KEY, or KEY:desc for the largest first", _order)
+LIMITS = Kind("limits", "a list of limits", "write NAME, or NAME:NUMBER if a job counts more than once", _limits)
 TEXT = Kind("text", "a text", "write any text; ${name} is replaced", _text)
 PATH = Kind("path", "a path", "write the path of a file or folder", _path)
 BELOW = Kind("relative path", "a relative path", "write a path without / in front and without '..'", _below)
@@ -192,6 +217,7 @@ LIST_FORMAT = choice("textsp", "textcsv", "texttab")
 QUERY_OUTPUT = choice("wcl", "json")
 
 KINDS: tuple[Kind[Any], ...] = (
-    BOOL, INT, COUNT, SIZE, DISK, TIME, NAME, NAMES, KEYS, LIST, TEXT, PATH, BELOW, REF, REFS, FILEPAT, DIRPAT, SECTION,
+    BOOL, INT, COUNT, SIZE, DISK, TIME, NAME, NAMES, KEYS, ORDER, LIST, LIMITS, TEXT, PATH, BELOW, REF, REFS,
+    FILEPAT, DIRPAT, SECTION,
 )  # fmt: skip
 """Every type that has a name; a choice is its own name."""

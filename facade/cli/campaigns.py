@@ -80,6 +80,7 @@ def _plain(fault: Fault) -> dict[str, object]:
         "severity": fault.severity,
         "message": fault.message,
         "remedy": fault.remedy,
+        "others": [{"what": what, **_place(at)} for what, at in fault.others],
         **_place(fault.location),
         "width": fault.width,
         "excerpt": fault.excerpt,

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 
+from facade.engines import condor_needs
 from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
 from facade.errors import InputError, RefusedError
 
@@ -101,31 +102,36 @@ def lines(
     yield f"SET_JOB_ATTR facade_attempt = {_string(run.name)}"
     yield f"NODE_STATUS_FILE {NODE_STATUS} {STATUS_SECONDS}"
     yield f"JOBSTATE_LOG {JOBSTATE_LOG}"
-    yield from _described("job", _job(run, environment, python, options))
+    for shape, name in condor_needs.shapes(run.needs).items():
+        yield from _described(name, _job(run, environment, python, options, shape))
     yield from _described("finish", _finish(run, environment, finish_argv))
     yield from _graph(run, frozenset(done))
+    yield from (f"MAXJOBS {category} {number}" for category, number in run.max_jobs.items() if category)
     yield "FINAL finish finish"
     # a final node that succeeds would make a failed DAG successful; test(1) costs no interpreter
     yield "SCRIPT POST finish /usr/bin/test $DAG_STATUS = 0 -a $RETURN = 0"
 
 
 def _graph(run: RunDirectory, done: frozenset[int]) -> Iterator[str]:
+    told = condor_needs.told(run.needs, run.max_jobs)
     ordered = sorted(run.jobs, key=attrgetter("block", "jobnum"))
     blocks = [tuple(jobs) for _, jobs in groupby(ordered, key=attrgetter("block"))]
     for number, jobs in enumerate(blocks):
         yield f"# block {run.blocks[jobs[0].block]}"
-        yield from _nodes(jobs, done)
+        yield from _nodes(jobs, done, told)
         yield from _edges(jobs)
         if number:
             yield from _barrier(f"barrier_{number}", blocks[number - 1], jobs)
 
 
-def _nodes(jobs: Iterable[EngineJob], done: frozenset[int]) -> Iterator[str]:
-    for jobnum, _, _, label in jobs:
+def _nodes(jobs: Iterable[EngineJob], done: frozenset[int], told: Sequence[condor_needs.Told]) -> Iterator[str]:
+    for jobnum, _, _, label, needs in jobs:
         node, mark = f"j{jobnum:06}", " DONE" if jobnum in done else ""
+        description, more, lines = told[needs]
         shown = _LABEL.sub("_", label)
-        # two lines in one go: there are a hundred thousand such pairs
-        yield f'JOB {node} job{mark}\nVARS {node} folder="{folder(jobnum)}" jobnum="{jobnum}" label="{shown}"'
+        variables = f'folder="{folder(jobnum)}" jobnum="{jobnum}" label="{shown}"{more}'
+        # the lines of a node in one go: there are a hundred thousand nodes
+        yield f"JOB {node} {description}{mark}\nVARS {node} {variables}{lines and lines.format(node)}"
 
 
 def _edges(jobs: Iterable[EngineJob]) -> Iterator[str]:
@@ -160,7 +166,9 @@ def _chunks(names: Iterable[str]) -> Iterator[str]:
     yield from (" ".join(listed[start : start + WIDTH]) for start in range(0, len(listed), WIDTH))
 
 
-def _job(run: RunDirectory, environment: Mapping[str, str], python: str, options: Options) -> Iterator[tuple[str, str]]:
+def _job(
+    run: RunDirectory, environment: Mapping[str, str], python: str, options: Options, shape: condor_needs.Shape
+) -> Iterator[tuple[str, str]]:
     again = f"(ExitBySignal =?= true || ExitCode =?= {RETRY} || (ExitCode > 128) =?= true)"
     yield "universe", "vanilla"
     yield "executable", _plain(python)
@@ -171,9 +179,9 @@ def _job(run: RunDirectory, environment: Mapping[str, str], python: str, options
     yield "should_transfer_files", "NO"
     yield "getenv", "False"
     yield "environment", quoted_environment(environment)
-    yield "request_cpus", str(options.cpus)
-    yield "request_memory", f"{options.memory} MB"
-    yield "request_disk", f"{options.disk} MB"
+    yield "request_cpus", f"$(need_cpus:{options.cpus})"
+    yield "request_memory", f"$(need_memory:{options.memory}) MB"
+    yield "request_disk", f"$(need_disk:{options.disk}) MB"
     yield "job_max_vacate_time", "30"
     yield "leave_in_queue", "False"
     yield "notification", "never"
@@ -186,7 +194,9 @@ def _job(run: RunDirectory, environment: Mapping[str, str], python: str, options
     yield "My.facade_attempt_id", str(run.attempt_id)
     yield "My.facade_job", "$(jobnum)"
     yield "My.facade_label", '"$(label)"'
-    yield from ((name, _plain(value, macros=True)) for name, value in options.commands.items())
+    site = dict(options.commands)
+    asked = dict(condor_needs.commands(shape, site.pop("requirements", "")))
+    yield from ((name, _plain(value, macros=True)) for name, value in (asked | site).items())
 
 
 def _finish(run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str]) -> Iterator[tuple[str, str]]:

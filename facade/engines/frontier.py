@@ -1,28 +1,28 @@
-"""Which jobs may run now: a pure account of a run, told of every end and asked for the next job."""
+"""Which jobs may run now: a pure account of a run, told of every end."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
-from facade.engines.rundir import EngineJob
+from facade.engines.rundir import RunDirectory
+from facade.engines.slots import Slots
 from facade.errors import InputError
 
 
 class Frontier:
-    """Hands out jobs in order of their number: one is ready when its parents and all earlier blocks succeeded.
+    """Puts jobs that are ready into *slots*: one is when its parents and all earlier blocks succeeded.
 
     A failed job blocks its descendants and the blocks after its own; all other jobs of its block go on.
     """
 
-    def __init__(self, jobs: Iterable[EngineJob], done: Collection[int] = ()) -> None:
+    def __init__(self, run: RunDirectory, done: Collection[int], slots: Slots) -> None:
         known = frozenset(done)
         self.unsuccessful: dict[int, str] = {}
         """Jobs that failed or are blocked, and why."""
         self._children: dict[int, list[int]] = {}
         self._waiting: dict[int, int] = {}
         blocks: dict[int, list[int]] = {}
-        for job in jobs:
+        for job in run.jobs:
             if job.jobnum in known:
                 continue
             blocks.setdefault(job.block, []).append(job.jobnum)
@@ -32,7 +32,7 @@ class Frontier:
                 self._children.setdefault(parent, []).append(job.jobnum)
         self._later = [blocks[index] for index in sorted(blocks, reverse=True)]
         self._open: set[int] = set()
-        self._ready: list[int] = []
+        self._slots = slots
         self._advance()
 
     @property
@@ -40,26 +40,13 @@ class Frontier:
         """True when no job is left that could ever run."""
         return not self._open
 
-    def pop(self) -> int | None:
-        """Return the next job that may run now, if there is one."""
-        return heapq.heappop(self._ready) if self._ready else None
-
-    def push(self, jobnum: int) -> None:
-        """Take back a job that is to run once more."""
-        heapq.heappush(self._ready, jobnum)
-
-    @property
-    def ready(self) -> int:
-        """How many jobs could start now."""
-        return len(self._ready)
-
     def succeeded(self, jobnum: int) -> list[int]:
         """Note that a job succeeded; return the jobs that this blocks (of later blocks, if it was its block's last)."""
         self._open.discard(jobnum)
         for child in self._children.get(jobnum, ()):
             self._waiting[child] -= 1
             if not self._waiting[child] and child in self._open:
-                heapq.heappush(self._ready, child)
+                self._slots.push(child)
         return self._close()
 
     def failed(self, jobnum: int) -> list[int]:
@@ -98,7 +85,8 @@ class Frontier:
         if not self._later:
             return
         self._open = set(self._later.pop())
-        self._ready = [jobnum for jobnum in self._open if not self._waiting[jobnum]]
-        heapq.heapify(self._ready)
-        if not self._ready:
+        ready = [jobnum for jobnum in self._open if not self._waiting[jobnum]]
+        for jobnum in ready:
+            self._slots.push(jobnum)
+        if not ready:
             raise InputError(f"jobs wait for each other in a circle, among them {min(self._open)}")

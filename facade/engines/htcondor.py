@@ -78,8 +78,8 @@ def submit(
     with open(folder / dag.FILE, "w", encoding="utf-8", buffering=WRITE_BUFFER) as stream:
         stream.writelines(line + "\n" for line in text)
     wanted: dict[str, int | str] = {"BatchName": run_dir.name}
-    throttles = {"MaxIdle": chosen.max_idle, "MaxJobs": chosen.max_jobs}
-    wanted |= {key: value for key, value in throttles.items() if value is not None}
+    throttles = {"MaxIdle": chosen.max_idle or run_dir.max_idle, "MaxJobs": chosen.max_jobs or run_dir.max_jobs.get("")}
+    wanted |= {key: value for key, value in throttles.items() if value}
     with _translated("submit the DAG"):
         return str(_schedd().submit(_described(folder, wanted)).cluster())
 

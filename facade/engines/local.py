@@ -22,6 +22,7 @@ from typing import Literal
 
 from facade.engines.frontier import Frontier
 from facade.engines.rundir import RunDirectory
+from facade.engines.slots import Slots
 from facade.engines.workers import COMMAND, Surroundings, Worker, end
 from facade.errors import FacadeError, InputError, RefusedError
 
@@ -88,14 +89,15 @@ def run(
             lock=lock,
             command=command,
         )
+        slots = Slots(run_dir, workers)
         engine = _Engine(
-            run=run_dir, frontier=Frontier(run_dir.jobs, done), around=around, on_event=on_event, stop=stop,
-            workers=workers, retries=retries, backoff=backoff,
+            run=run_dir, slots=slots, frontier=Frontier(run_dir, done, slots), around=around, on_event=on_event,
+            stop=stop, workers=workers, retries=retries, backoff=backoff, grace=grace,
         )  # fmt: skip
         with engine:
             if engine.loop():
                 return not engine.frontier.unsuccessful
-            engine.interrupt(grace)
+            engine.interrupt()
             return False
 
 
@@ -169,6 +171,7 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
     """The loop: fill workers, wait for the first answer, note it. Leaving the context ends every worker."""
 
     run: RunDirectory
+    slots: Slots
     frontier: Frontier
     around: Surroundings
     on_event: Callable[[JobEvent], None]
@@ -176,10 +179,14 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
     workers: int
     retries: int
     backoff: float
+    grace: float
     all: set[Worker] = field(default_factory=set)
     idle: list[Worker] = field(default_factory=list)
     tries: dict[int, int] = field(default_factory=dict)
     later: list[tuple[float, int]] = field(default_factory=list)
+    limits: dict[int, float] = field(default_factory=dict)
+    """When a running job must have ended; when it is killed, once it was told to end."""
+    overdue: set[int] = field(default_factory=set)
     stillborn: int = 0
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -197,6 +204,7 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
                 return False
             self.take_back()
             self.fill()
+            self.watch()
             for key, _ in self.selector.select(self.patience()):
                 self.hear(key.fileobj)  # type: ignore[arg-type]  # only workers are registered
         return True
@@ -204,7 +212,7 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
     def take_back(self) -> None:
         """Make jobs ready again whose time to be tried again has come."""
         while self.later and self.later[0][0] <= time.monotonic():
-            self.frontier.push(heapq.heappop(self.later)[1])
+            self.slots.push(heapq.heappop(self.later)[1])
 
     def patience(self) -> float:
         """Return for how long nothing but an answer matters."""
@@ -212,14 +220,30 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
 
     def fill(self) -> None:
         """Give every free worker a job, as long as there are any."""
-        while self.frontier.ready and (self.idle or len(self.all) < self.workers):
+        while (self.idle or len(self.all) < self.workers) and (jobnum := self.slots.pop()) is not None:
             worker = self.idle.pop() if self.idle else self.hire()
-            jobnum = self.frontier.pop()
-            assert jobnum is not None
             worker.start(jobnum, self.run.capsule(jobnum), self.run.path / WORK)
+            if seconds := self.slots.needs(jobnum).walltime:
+                self.limits[jobnum] = time.monotonic() + seconds
             self.on_event(JobEvent(jobnum, "started"))
         if not self.later and len(self.idle) == len(self.all):
             raise InputError(f"run {self.run.name}: jobs wait for each other in a circle")
+
+    def watch(self) -> None:
+        """End jobs that run for longer than they may: SIGTERM, a while of grace, SIGKILL."""
+        now = time.monotonic()
+        late = {jobnum for jobnum, limit in self.limits.items() if limit <= now}
+        for worker in [worker for worker in self.all if worker.jobnum in late] if late else ():
+            assert worker.jobnum is not None
+            worker.signal(signal.SIGKILL if worker.jobnum in self.overdue else signal.SIGTERM)
+            self.overdue.add(worker.jobnum)
+            self.limits[worker.jobnum] = now + self.grace
+
+    def ended(self, jobnum: int) -> bool:
+        """Note that a job runs no longer; tell whether it had run for longer than it may."""
+        self.slots.ended(jobnum)
+        self.limits.pop(jobnum, None)
+        return jobnum in self.overdue
 
     def hire(self) -> Worker:
         """Start a worker."""
@@ -257,6 +281,8 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
         code = worker.wait(1.0)
         if worker.jobnum is None:
             return
+        if self.ended(worker.jobnum):
+            return self.too_late(worker.jobnum, code)
         self.stillborn = 0 if self.run.receipts(worker.jobnum) else self.stillborn + 1
         how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
         if self.stillborn >= STILLBORN:
@@ -268,9 +294,12 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
 
     def note(self, jobnum: int, code: int) -> None:
         """Note how a job ended."""
+        overdue = self.ended(jobnum)
         if code == 0:
             self.on_event(JobEvent(jobnum, "succeeded", 0))
             self.block(self.frontier.succeeded(jobnum))
+        elif overdue:
+            self.too_late(jobnum, code)
         elif code > 128:
             self.again(jobnum, "lost", code, f"it was told to end by signal {code - 128}")
         elif code == RETRY:
@@ -290,6 +319,11 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
         heapq.heappush(self.later, (time.monotonic() + seconds, jobnum))
         self.on_event(JobEvent(jobnum, "retry", code, f"{why}; try {tried + 1} of {self.retries + 1} in {seconds:g} s"))
 
+    def too_late(self, jobnum: int, code: int) -> None:
+        """A job took longer than it may."""
+        seconds = self.slots.needs(jobnum).walltime
+        self.give_up(jobnum, code, f"it ran for longer than {seconds} s, the walltime of its modules")
+
     def give_up(self, jobnum: int, code: int, why: str) -> None:
         """A job failed for good."""
         self.on_event(JobEvent(jobnum, "failed", code, why))
@@ -300,13 +334,13 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
         for jobnum in jobnums:
             self.on_event(JobEvent(jobnum, "blocked", None, self.frontier.unsuccessful[jobnum]))
 
-    def interrupt(self, grace: float) -> None:
+    def interrupt(self) -> None:
         """End the jobs that run, gently; what has not started stays as it is."""
         busy = {worker for worker in self.all if worker.jobnum is not None}
         for worker in busy:
             worker.retire()
             worker.signal(signal.SIGTERM)
-        deadline = time.monotonic() + grace
+        deadline = time.monotonic() + self.grace
         while busy and (left := deadline - time.monotonic()) > 0:
             for key, _ in self.selector.select(left):
                 self.last(key.fileobj, busy)  # type: ignore[arg-type]

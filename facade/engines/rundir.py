@@ -14,12 +14,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from facade.errors import InputError
+from facade.needs import NOTHING, Needs, from_plain
 
 FILE = "run.json"
 COMMON, CAPSULES = "common.json", "capsules.jsonl"
@@ -33,12 +35,14 @@ _REMEDY = "run.json is written when a campaign is submitted; facade resume ATTEM
 
 
 class EngineJob(NamedTuple):
-    """A job as engines see it. *block* is an index into the run's blocks, *parents* are jobs of the same block."""
+    """A job as engines see it. *block* and *needs* are indexes into the run's tables, *parents* are jobs of the same
+    block."""
 
     jobnum: int
     block: int
     parents: tuple[int, ...]
     label: str = ""
+    needs: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class RunDirectory:
     """A run: its directory, the attempt's name (``Ht0_r11p01``) and id, its blocks in order and its jobs.
 
     Raises:
-        InputError: a job is in no block, has another's number, or waits for what is no other job of its block.
+        InputError: a job is in no block, has another's number, has needs that are not there, or waits for what is no
+            other job of its block.
     """
 
     path: Path
@@ -54,6 +59,10 @@ class RunDirectory:
     attempt_id: int
     blocks: tuple[str, ...]
     jobs: tuple[EngineJob, ...]
+    needs: tuple[Needs, ...] = (NOTHING,)
+    max_jobs: Mapping[str, int] = field(default_factory=dict)
+    """How many jobs of a category run at once, "" for all jobs; ``max_idle`` how many may be idle in a queue."""
+    max_idle: int = 0
 
     def __post_init__(self) -> None:
         _check(self)
@@ -126,12 +135,24 @@ def _to_plain(run: RunDirectory) -> dict[str, Any]:
         "attempt_id": run.attempt_id,
         "blocks": list(run.blocks),
         "jobs": run.jobs,
+        "needs": run.needs,
+        "max_jobs": dict(run.max_jobs),
+        "max_idle": run.max_idle,
     }
 
 
 def _from_plain(path: Path, plain: dict[str, Any]) -> RunDirectory:
-    jobs = tuple([EngineJob(int(n), int(b), tuple(map(int, p)), str(t)) for n, b, p, t in plain["jobs"]])
-    return RunDirectory(path, str(plain["name"]), int(plain["attempt_id"]), tuple(map(str, plain["blocks"])), jobs)
+    jobs = tuple([EngineJob(int(n), int(b), tuple(map(int, p)), str(t), int(i)) for n, b, p, t, i in plain["jobs"]])
+    return RunDirectory(
+        path=path,
+        name=str(plain["name"]),
+        attempt_id=int(plain["attempt_id"]),
+        blocks=tuple(map(str, plain["blocks"])),
+        jobs=jobs,
+        needs=tuple([from_plain(one) for one in plain["needs"]]),
+        max_jobs={str(name): int(number) for name, number in plain["max_jobs"].items()},
+        max_idle=int(plain["max_idle"]),
+    )
 
 
 def _check(run: RunDirectory) -> None:
@@ -141,6 +162,8 @@ def _check(run: RunDirectory) -> None:
     for job in run.jobs:
         if not 0 <= job.block < len(run.blocks):
             raise InputError(f"run {run.name}: job {job.jobnum} is in block number {job.block}, which is not there")
+        if not 0 <= job.needs < len(run.needs):
+            raise InputError(f"run {run.name}: job {job.jobnum} has needs number {job.needs}, which are not there")
         for parent in job.parents:
             if block_of.get(parent) != job.block or parent == job.jobnum:
                 raise InputError(f"run {run.name}: job {job.jobnum} waits for {parent}, no other job of its block")

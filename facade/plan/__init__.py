@@ -14,7 +14,7 @@ from facade.errors import CampaignError, Fault, MissingInputError
 from facade.files import clean_path
 from facade.plan.bench import Missing, Workbench
 from facade.plan.datasets import Inputs
-from facade.plan.graph import circle, jobs
+from facade.plan.jobs import make_jobs
 from facade.plan.memory import uncollected
 from facade.plan.model import (
     Job,
@@ -105,9 +105,10 @@ def _plan(
         raise MissingFiles(bench.missing)
     if bench.unlocated:
         raise _unlocated(bench.unlocated)
-    planned_jobs = jobs(bench.quanta, bench.files, bench.job_keys)
-    if waiting := circle(planned_jobs):
-        raise CampaignError([_circle_fault(campaign, waiting, bench.quanta)])
+    jobs, needs = make_jobs(bench)
+    if bench.faults:
+        raise CampaignError(bench.all_faults())
+    throttles = campaign.throttles
     return Plan(
         identity=campaign.identity,
         archive_path=archive_path,
@@ -118,8 +119,11 @@ def _plan(
         environment=environment,
         files=tuple(bench.files),
         quanta=tuple(bench.quanta),
-        jobs=planned_jobs,
+        jobs=jobs,
         queries=tuple(queries),
+        needs=needs,
+        max_jobs={**({"": throttles.jobs} if throttles.jobs else {}), **throttles.categories},
+        max_idle=throttles.idle,
     )
 
 
@@ -141,21 +145,6 @@ def _unlocated(names: Sequence[str]) -> MissingInputError:
     shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     return MissingInputError(
         f"registered, but in no archive: {shown}", remedy="ingest them again from where they still lie"
-    )
-
-
-def _circle_fault(campaign: Campaign, waiting: Sequence[Job], quanta: Sequence[Quantum]) -> Fault:
-    block = campaign.blocks[waiting[0].block]
-    labels = []
-    for job in waiting:
-        modules = dict.fromkeys(quanta[wrapnum - 1].module for wrapnum in job.quanta)
-        labels.append(f"{' '.join(f'{k}={v}' for k, v in job.keys.items()) or 'all'} ({', '.join(modules)})")
-    at = next((v for m in block.modules if (v := m.section.value("divide_jobs_by")) is not None), block.section)
-    return campaign.document.fault(
-        f"jobs of block '{block.name}' wait for each other in a circle: {' -> '.join(labels)}",
-        at,
-        code="F518",
-        remedy="choose divide_jobs_by keys that keep these modules in one job, or split the block",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from facade.campaign import FileSpec, ListSpec, Module
 from facade.files import clean_path, join, name_fault, natural_key, split_compression
-from facade.plan.bench import Draft, ListLine, Missing, Workbench
+from facade.plan.bench import Draft, ListLine, Missing, Workbench, place_of_name
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
 from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use
 from facade.plan.programs import Program
@@ -119,9 +119,18 @@ class Assigner:
         """Say which values of its keys a section is asked for."""
         return " ".join(f"{k}={draft.values.get(k)}" for k in spec.keys) or "no keys to tell them apart"
 
-    def missing(self, code: str, draft: Draft, name: str, message: str, at: Value | Section) -> None:
+    def missing(
+        self,
+        code: str,
+        draft: Draft,
+        name: str,
+        message: str,
+        at: Value | Section,
+        others: Sequence[tuple[str, Value | Section]] = (),
+    ) -> None:
         """Note that a file, or a line of a dataset, is missing."""
-        fault = self.bench.campaign.document.fault(f"quantum {draft.label}: {message}", at, code=code)
+        document = self.bench.campaign.document
+        fault = document.fault(f"quantum {draft.label}: {message}", at, code=code, others=others)
         self.bench.missing.append(Missing(name, draft.label, fault))
 
     def find(
@@ -152,14 +161,25 @@ class Assigner:
         """Note that file *name* is missing and go on with a stand-in, to find all that is missing in one go."""
         if name in self.bench.awaited:
             return self.bench.awaited[name][0]
-        at = spec.filename or spec.fullname or spec.filepat or spec.section
-        self.missing("F502", draft, name, f"file '{name}' is neither made earlier nor registered", at)
+        message = f"file '{name}' is neither made earlier nor registered"
+        self.missing("F502", draft, name, message, place_of_name(spec), self.makers(spec))
         filename, compression = split_compression(name)
         self.bench.files.append(
             PlannedFile(filename, compression, spec.filetype, "", producer=0, size=None, checksum=None, metadata={})
         )
-        self.bench.awaited[name] = len(self.bench.files) - 1, draft.label
+        self.bench.awaited[name] = len(self.bench.files) - 1, draft.label, spec
         return len(self.bench.files) - 1
+
+    def makers(self, spec: FileSpec) -> list[tuple[str, Value | Section]]:
+        """Return who makes files of the name that *spec* has, though not the one that is missing, and where."""
+        if spec.filepat is None:
+            return []
+        return [
+            (f"module '{module.name}' makes files of this pattern", made.filepat)
+            for module in self.bench.campaign.modules
+            for name in module.outputs
+            if (made := module.files[name]).filepat is not None and made.filepat.text == spec.filepat.text
+        ]
 
     def use(
         self, draft: Draft, section: str, index: int, naming: Naming, values: Mapping[str, Scalar]
@@ -326,9 +346,9 @@ class Assigner:
         if reason := name_fault(name):
             raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'", code="F505")
         if name in self.bench.by_name:
-            self.second_writer(draft, spec, name, self.bench.maker(self.bench.by_name[name]))
+            self.second_writer(draft, spec, name, self.bench.by_name[name])
         if name in self.bench.awaited:
-            self.made_too_late(draft, spec, name, self.bench.awaited[name][1])
+            self.made_too_late(draft, spec, name)
         filename, compression = split_compression(name)
         if isinstance(spec, FileSpec):
             producer, optional, save = draft.wrapnum, spec.optional, spec.savefiles
@@ -337,12 +357,12 @@ class Assigner:
         known = None, None, metadata  # neither size nor checksum
         file = PlannedFile(filename, compression, filetype, archive_path, producer, *known, optional, save)
         index = self.bench.add(file)
-        self.bench.made_by[index] = draft.module, draft.keys
+        self.bench.made_by[index] = draft.module, draft.keys, spec
         return index
 
-    def second_writer(self, draft: Draft, spec: FileSpec | ListSpec, name: str, other: str | None) -> None:
-        """Report that *name* is taken, by quantum *other* or by a registered file."""
-        at = spec.filename or spec.filepat or spec.section
+    def second_writer(self, draft: Draft, spec: FileSpec | ListSpec, name: str, taken: int) -> None:
+        """Report that *name* is taken, by file *taken*: another quantum makes it, or it is registered."""
+        at, other = place_of_name(spec), self.bench.maker(taken)
         if other is None:
             message = f"'{name}' is to be written by {draft.label}, but a registered input is called so"
             remedy = "let the pattern use ${reqnum} and ${attnum}"
@@ -356,17 +376,21 @@ class Assigner:
             remedy = (
                 "let the pattern use every loop key of its module, and something of the module's own such as flabel"
             )
-        self.bench.fault("F510", message, at, remedy, alike=("second writer", at))
+        there = place_of_name(self.bench.made_by[taken][2]) if other is not None else at
+        others = [(f"{other} writes it", there)] if there is not at else []
+        self.bench.fault("F510", message, at, remedy, alike=("second writer", at), others=others)
 
-    def made_too_late(self, draft: Draft, spec: FileSpec | ListSpec, name: str, reader: str) -> None:
+    def made_too_late(self, draft: Draft, spec: FileSpec | ListSpec, name: str) -> None:
         """Report that *name* was wanted before it is made."""
-        at = spec.filename or spec.filepat or spec.section
+        _, reader, wanted = self.bench.awaited[name]
+        at = place_of_name(spec)
         if reader == draft.label:
             message, remedy = f"{draft.label} needs '{name}' as input and makes it as well", "name the two differently"
         else:
             message = f"'{name}' is made by {draft.label}, but {reader} needs it earlier"
             remedy = "put the module that makes it earlier in modulelist or blocklist"
-        self.bench.fault("F511", message, at, remedy, alike=("made too late", at))
+        others = [(f"{reader} needs it", place_of_name(wanted))]
+        self.bench.fault("F511", message, at, remedy, alike=("made too late", at), others=others)
 
 
 def _own(spec: FileSpec, line: Line) -> Source:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from facade.campaign import Campaign
+from facade.campaign import Campaign, FileSpec, ListSpec
 from facade.campaign.faults import in_order
 from facade.errors import Fault
 from facade.plan.datasets import Dataset, Inputs, Row, Source, metadata
@@ -39,8 +39,8 @@ class Workbench:
     faults: list[Fault] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     empty: list[Fault] = field(default_factory=list)
-    awaited: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Missing files: name -> (stand-in in the table, label of the first quantum that wants it)."""
+    awaited: dict[str, tuple[int, str, FileSpec]] = field(default_factory=dict)
+    """Missing files: name -> stand-in in the table, label of the first quantum that wants it, section that names it."""
     sought: dict[str, None] = field(default_factory=dict)
     """Names of files that may be missing, and are: the registry might have them."""
     unlocated: list[str] = field(default_factory=list)
@@ -49,13 +49,19 @@ class Workbench:
     """Modules that could not be planned; what depends on them is not reported again."""
     wanted: Mapping[str, int] = field(default_factory=dict)
     """Dataset (``module.file.x``) -> number of the last module that depends on it."""
-    made_by: dict[int, tuple[str, Mapping[str, Scalar]]] = field(default_factory=dict)
-    """File that the plan makes -> module and loop values of the quantum that makes it."""
+    made_by: dict[int, tuple[str, Mapping[str, Scalar], FileSpec | ListSpec]] = field(default_factory=dict)
+    """File that the plan makes -> module and loop values of the quantum that makes it, section that names it."""
     _alike: dict[Hashable, list[int]] = field(default_factory=dict)
     _contested: set[tuple[int, str]] = field(default_factory=set)
 
     def fault(
-        self, code: str, message: str, at: Value | Section | None, remedy: str = "", alike: Hashable = None
+        self,
+        code: str,
+        message: str,
+        at: Value | Section | None,
+        remedy: str = "",
+        alike: Hashable = None,
+        others: Iterable[tuple[str, Value | Section]] = (),
     ) -> None:
         """Note a fault of the campaign; planning goes on, to find the others.
 
@@ -66,7 +72,7 @@ class Workbench:
             return
         if alike is not None:
             self._alike[alike] = [len(self.faults), 0]
-        self.faults.append(self.campaign.document.fault(message, at, code=code, remedy=remedy))
+        self.faults.append(self.campaign.document.fault(message, at, code=code, remedy=remedy, others=others))
 
     def all_faults(self) -> list[Fault]:
         """Return the faults in the order of the text."""
@@ -79,7 +85,7 @@ class Workbench:
 
     def maker(self, index: int) -> str | None:
         """Return the label of the quantum that makes a file, or None if it is registered."""
-        return label(*self.made_by[index]) if index in self.made_by else None
+        return label(*self.made_by[index][:2]) if index in self.made_by else None
 
     def index(self, source: Source) -> int | None:
         """Return the index of the file that *source* is, or None if it is still to be named."""
@@ -103,7 +109,7 @@ class Workbench:
                 self.fault(
                     "F512",
                     f"'{filename + compression}' is registered as an input, and {self.maker(found)} makes it anew",
-                    None,
+                    place_of_name(self.made_by[found][2]),
                     "let its pattern use ${reqnum} and ${attnum}, or keep the query from finding it",
                     alike=("made anew", found),
                 )
@@ -133,6 +139,12 @@ class Workbench:
             if (index, key) not in self._contested and file.metadata.setdefault(key, value) != value:
                 del file.metadata[key]
                 self._contested.add((index, key))
+
+
+def place_of_name(spec: FileSpec | ListSpec) -> Value | Section:
+    """Return where it is written how the files of a section are called."""
+    full = spec.fullname if isinstance(spec, FileSpec) else None
+    return spec.filename or full or spec.filepat or spec.section
 
 
 class ListLine(NamedTuple):

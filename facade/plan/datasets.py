@@ -24,10 +24,12 @@ class Inputs:
 
     ``datasets`` maps ``module.file.x`` or ``module.list.l`` to lines (nickname -> row); ``names`` maps a file name with
     its compression to the registry's row, for inputs that the campaign names by pattern.
+    ``times`` are the seconds that a quantum of a module took so far, where jobs are divided by that.
     """
 
     datasets: Mapping[str, Sequence[Mapping[str, Row]]] = field(default_factory=dict)
     names: Mapping[str, Row] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
     made: Collection[str] = frozenset()
     """Files of the plan that are made already: rows may name them, and then mean those (`facade.plan.growth`)."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import NamedTuple
 
 from facade.plan.model import Job, PlannedFile, Quantum, maker_of
 from facade.wcl.template import Scalar
@@ -18,14 +19,22 @@ JobKeys = tuple[int, Mapping[str, Scalar]]
 """Index of the block, and the values that divide its jobs."""
 
 
-def jobs(quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence[JobKeys]) -> tuple[Job, ...]:
-    """Group *quanta* into jobs; *keys* holds, for each one, the index of its block and the values that divide jobs.
+class Divided(NamedTuple):
+    """The quanta of one job, before it is a job: index of its block, the values that divide jobs, wrapnums."""
+
+    block: int
+    keys: Mapping[str, Scalar]
+    members: list[int]
+
+
+def groups(quanta: Sequence[Quantum], keys: Sequence[JobKeys]) -> list[Divided]:
+    """Group *quanta*; *keys* holds, for each one, the index of its block and the values that divide jobs.
 
     Where neighbours share one object in *keys*, that is looked at once.
     """
     numbers: dict[tuple[object, ...], int] = {}
     orders: dict[tuple[str, ...], tuple[str, ...]] = {}
-    groups: list[tuple[JobKeys, list[int]]] = []
+    found: list[Divided] = []
     last, members = None, list[int]()
     for quantum, one in zip(quanta, keys, strict=True):
         if one is not last:
@@ -34,24 +43,31 @@ def jobs(quanta: Sequence[Quantum], files: Sequence[PlannedFile], keys: Sequence
             if names not in orders:  # the order in which divide_jobs_by names its keys makes no difference
                 orders[names] = tuple(sorted(names))
             key = (block, orders[names], *[str(wanted[name]) for name in orders[names]])
-            number = numbers.setdefault(key, len(groups))
-            if number == len(groups):
-                groups.append((one, []))
-            last, members = one, groups[number][1]
+            number = numbers.setdefault(key, len(found))
+            if number == len(found):
+                found.append(Divided(block, wanted, []))
+            last, members = one, found[number].members
         members.append(quantum.wrapnum)
-    parents = _parents(quanta, files, groups)
+    return found
+
+
+def jobs(
+    quanta: Sequence[Quantum], files: Sequence[PlannedFile], divided: Sequence[Divided], needs: Sequence[int]
+) -> tuple[Job, ...]:
+    """Return the jobs, each with those of its block that it waits for; *needs* holds what each one needs, by number."""
+    parents = _parents(quanta, files, divided)
     return tuple([
-        new_job((number, block, wanted, tuple(members), parents.get(number, ())))
-        for number, ((block, wanted), members) in enumerate(groups, 1)
+        new_job((number, block, wanted, tuple(members), parents.get(number, ()), index))
+        for number, ((block, wanted, members), index) in enumerate(zip(divided, needs, strict=True), 1)
     ])  # fmt: skip
 
 
 def _parents(
-    quanta: Sequence[Quantum], files: Sequence[PlannedFile], groups: Sequence[tuple[JobKeys, Sequence[int]]]
+    quanta: Sequence[Quantum], files: Sequence[PlannedFile], groups: Sequence[Divided]
 ) -> dict[int, tuple[int, ...]]:
     """Return job number -> jobs of its block that make what it reads, for those that wait for any."""
     job_of = [0] * (1 + len(quanta))
-    for number, (_, members) in enumerate(groups, 1):
+    for number, (_, _, members) in enumerate(groups, 1):
         for wrapnum in members:
             job_of[wrapnum] = number
     makers: dict[int, list[int]] = {}
@@ -60,7 +76,7 @@ def _parents(
             producer = files[use.file].producer
             if producer > 0 and (maker := job_of[producer]) != (mine := job_of[quantum.wrapnum]):
                 makers.setdefault(mine, []).append(maker)
-    block_of = [0, *[block for (block, _), _ in groups]]
+    block_of = [0, *[block for block, _, _ in groups]]
     return {
         job: tuple(sorted({one for one in found if block_of[one] == block_of[job]})) for job, found in makers.items()
     }

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from facade.errors import InputError
+from facade.needs import NOTHING, Needs, from_plain
 from facade.plan.memory import uncollected
 from facade.wcl.template import Scalar, bind_attempt
 
@@ -117,13 +118,15 @@ def label(module: str, keys: Mapping[str, Scalar]) -> str:
 
 
 class Job(NamedTuple):
-    """Quanta that share one slot and one job directory. ``parents`` are jobs of the same block that must end first."""
+    """Quanta that share one slot and one job directory. ``parents`` are jobs of the same block that must end first;
+    ``needs`` is an index into the plan's table of what jobs need."""
 
     jobnum: int
     block: int
     keys: Mapping[str, Scalar]
     quanta: tuple[int, ...]
     parents: tuple[int, ...]
+    needs: int = 0
 
 
 class PlannedBlock(NamedTuple):
@@ -160,6 +163,11 @@ class Plan:
     jobs: tuple[Job, ...]
     queries: tuple[PlannedQuery, ...] = ()
     environment: Mapping[str, str]
+    needs: tuple[Needs, ...] = (NOTHING,)
+    """What jobs need: they refer to it by index."""
+    max_jobs: Mapping[str, int] = field(default_factory=dict)
+    """How many jobs of a category run at once, "" for all jobs; ``max_idle`` how many may be idle in a queue."""
+    max_idle: int = 0
 
     def quantum(self, wrapnum: int) -> Quantum:
         """Return the quantum with this number."""
@@ -263,6 +271,9 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "quanta": _listed(plan.quanta, lambda quanta: [(q[0], q[1], list(q.keys.items()), *q[3:]) for q in quanta]),
         "jobs": _listed(plan.jobs, lambda jobs: [(j[0], j[1], list(j.keys.items()), *j[3:]) for j in jobs]),
         "queries": plan.queries,
+        "needs": plan.needs,
+        "max_jobs": dict(plan.max_jobs),
+        "max_idle": plan.max_idle,
     }
 
 
@@ -311,10 +322,13 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
             for number, module, keys, inputs, lists, outputs, parameters, execs, log, log_path in plain["quanta"]
         ),
         jobs=tuple(
-            Job(number, block, dict(keys), tuple(quanta), tuple(parents))
-            for number, block, keys, quanta, parents in plain["jobs"]
+            Job(number, block, dict(keys), tuple(quanta), tuple(parents), needs)
+            for number, block, keys, quanta, parents, needs in plain["jobs"]
         ),
         queries=tuple(PlannedQuery(*q) for q in plain["queries"]),
+        needs=tuple(from_plain(one) for one in plain["needs"]),
+        max_jobs=plain["max_jobs"],
+        max_idle=plain["max_idle"],
     )  # fmt: skip
 
 

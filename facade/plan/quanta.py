@@ -16,7 +16,7 @@ from facade.plan.assign import Assigner
 from facade.plan.bench import Draft, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, agreed, metadata
 from facade.plan.graph import JobKeys
-from facade.plan.model import Quantum
+from facade.plan.model import Quantum, label
 from facade.plan.templates import Compiler
 from facade.wcl.template import BadReference, MissingVariable, Scalar, plain
 from facade.wcl.tree import Value
@@ -150,7 +150,21 @@ class ModulePlanner:
             message = f"wrapperloop of module '{self.module.name}': {error}"
             self.bench.fault("F514", message, at, "loop over columns that the loop object has")
             return []
-        return [({k: lines[0].columns[k] for k in loop}, self.extras(lines)) for _, lines in groups]
+        return self.ordered([({k: lines[0].columns[k] for k in loop}, self.extras(lines)) for _, lines in groups])
+
+    def ordered(self, loops: list[Loop]) -> list[Loop]:
+        """Return *loops*, which are in natural order, in the order that ``order_by`` asks for."""
+        for index, (key, descending) in reversed(list(enumerate(self.module.order_by))):
+            lacking = next((keys for keys, extra in loops if key not in keys and key not in extra), None)
+            if lacking is not None:
+                section = self.module.section
+                at = item_of(section, "order_by", index, len(self.module.order_by))
+                known = {name for keys, extra in loops[:1] for name in (*keys, *extra)}
+                message = f"order_by of module '{self.module.name}': {label(self.module.name, lacking)} has no '{key}'"
+                self.bench.fault("F514", message, at, f"its loop keys and columns are {', '.join(sorted(known))}")
+            else:
+                loops.sort(key=lambda one: natural_key((one[0].get(key, one[1].get(key)),)), reverse=descending)
+        return loops
 
     def extras(self, lines: Sequence[Line]) -> Mapping[str, Scalar]:
         """Return the columns that have one value in all *lines*; who the campaign is, no column can say."""
@@ -166,7 +180,7 @@ class ModulePlanner:
         if len(choices) < len(self.module.loop):
             return []
         combinations = sorted(itertools.product(*choices), key=natural_key)
-        return [(dict(zip(self.module.loop, one, strict=True)), {}) for one in combinations]
+        return self.ordered([(dict(zip(self.module.loop, one, strict=True)), {}) for one in combinations])
 
     def choices(self) -> list[tuple[str, ...]]:
         """Return the values that the campaign gives for each loop key; what is wrong with one is told."""

@@ -192,6 +192,7 @@ class Document:
         code: str = "",
         remedy: str = "",
         severity: str = "error",
+        others: Iterable[tuple[str, Value | Section]] = (),
     ) -> Fault:
         """Return a fault at *at*, with the source line it points into and the includes that lead there."""
         place = at if at is None or isinstance(at, Location) else at.location
@@ -210,6 +211,7 @@ class Document:
             excerpt=excerpt,
             width=max(1, min(width, len(excerpt) - place.column + 1)),
             severity=severity,
+            others=tuple([(what, other.location) for what, other in others]),
         )
 
     def chain(self, file: str) -> tuple[Location, ...]:

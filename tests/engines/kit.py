@@ -15,6 +15,7 @@ from typing import Any
 from facade.engines import local
 from facade.engines.local import JobEvent
 from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
+from facade.needs import NOTHING, Needs
 from facade.plan.capsule import shard
 
 FAKE = (sys.executable, "-S", str(Path(__file__).with_name("fake_worker.py")))
@@ -25,11 +26,21 @@ Table = Mapping[int, tuple[int, tuple[int, ...]]]
 DIAMOND: Table = {1: (0, ()), 2: (0, (1,)), 3: (0, (1,)), 4: (0, (2, 3))}
 
 
-def make_run(path: Path, table: Table, what: Mapping[int, Any] | None = None) -> RunDirectory:
+def make_run(
+    path: Path,
+    table: Table,
+    what: Mapping[int, Any] | None = None,
+    needs: Mapping[int, Needs] | None = None,
+    max_jobs: Mapping[str, int] | None = None,
+) -> RunDirectory:
     """Write a run whose capsules tell the fake worker what to do: ``{"codes": [75, 0]}`` and the like."""
-    jobs = tuple(EngineJob(number, block, parents, f"job {number}") for number, (block, parents) in table.items())
+    every = tuple(dict.fromkeys([NOTHING, *(needs or {}).values()]))
+    index = {number: every.index((needs or {}).get(number, NOTHING)) for number in table}
+    jobs = tuple(
+        EngineJob(number, block, parents, f"job {number}", index[number]) for number, (block, parents) in table.items()
+    )
     blocks = tuple(f"block{n}" for n in range(1 + max((job.block for job in jobs), default=0)))
-    run = RunDirectory(path, "Ht0_r11p01", 1, blocks, jobs)
+    run = RunDirectory(path, "Ht0_r11p01", 1, blocks, jobs, every, max_jobs or {})
     put_capsules(run, {job.jobnum: json.dumps((what or {}).get(job.jobnum, {})) for job in jobs})
     run.write()
     return run
@@ -46,10 +57,10 @@ def put_capsules(run: RunDirectory, capsules: Mapping[int, str]) -> None:
 
 
 def make_real(
-    path: Path, table: Table, scripts: Mapping[int, str], spoilt: dict[int, str] | None = None
+    path: Path, table: Table, scripts: Mapping[int, str], spoilt: dict[int, str] | None = None, **more: Any
 ) -> RunDirectory:
     """Write a run whose jobs each run a line of shell, for the real worker and for HTCondor; some capsules *spoilt*."""
-    run = make_run(path, table)
+    run = make_run(path, table, **more)
     (path / "archive").mkdir(exist_ok=True)
     texts = {j.jobnum: json.dumps(_capsule(path, j, scripts.get(j.jobnum, "true"))) for j in run.jobs}
     put_capsules(run, texts | (spoilt or {}))

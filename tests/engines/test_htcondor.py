@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engines.kit import make_real, wait_for
 
 from facade.engines.rundir import RunDirectory
+from facade.needs import Needs
 
 if TYPE_CHECKING:
     from pool import CondorPool
@@ -169,3 +170,38 @@ def test_a_bad_surrounding_is_told_with_a_remedy(condor_pool: CondorPool, tmp_pa
     told = call(condor_pool.env, "status", "twelve")
     assert "InputError: 'twelve' is no cluster" in told.stderr
     assert ask(condor_pool, "status", 99999)["dagman"] == "gone"
+
+
+def test_what_jobs_need_reaches_the_queue(condor_pool: CondorPool, tmp_path: Path):
+    """1 and 2 share a throttle of one, 3 is urgent, 4 runs for longer than it may, 5 asks for nothing."""
+    slow = f"echo start $PPID >> {tmp_path}/io; sleep 2; echo end $PPID >> {tmp_path}/io"
+    needs = {
+        1: Needs(memory=80, disk=50, category="io", limits=(("tape", 2), ("db", 1))),
+        2: Needs(memory=72, category="io"),
+        3: Needs(cpus=1, priority=12, requirements="TARGET.Cpus > 0"),
+        4: Needs(walltime=2),
+    }
+    table = {n: (0, ()) for n in range(1, 6)}
+    run = make_real(tmp_path, table, {1: slow, 2: slow, 4: "sleep 300"}, needs=needs, max_jobs={"io": 1})
+    cluster = ask(condor_pool, "submit", run.path)
+    wait_for_end(condor_pool, run)
+    lines = (tmp_path / "io").read_text().split()[::2]
+    assert lines == ["start", "end", "start", "end"], "one of the category at a time"
+    log = (tmp_path / "dag/facade.dag.dagman.out").read_text()
+    assert log.index("Submitting HTCondor Node j000003") < log.index("Submitting HTCondor Node j000005")
+    assert finished(run) == ['2 1 it\'s "one" $(word)'], "only 4 failed"
+    ads = history(condor_pool, cluster)
+    # the client asks for 64 MB of memory and 10 of disk where jobs say nothing
+    assert {n: (ad["RequestMemory"], ad["RequestDisk"], ad["JobPrio"]) for n, ad in ads.items()} == {
+        1: (80, 50 << 10, 0), 2: (72, 10 << 10, 0), 3: (64, 10 << 10, 12), 4: (64, 10 << 10, 0), 5: (64, 10 << 10, 0),
+    }  # fmt: skip
+    assert ads[1]["ConcurrencyLimits"].lower() == "db,tape:2"
+    assert "facade_walltime" in ads[4]["RemoveReason"] or "PeriodicRemove" in ads[4]["RemoveReason"]
+    assert [n for n, ad in ads.items() if "ConcurrencyLimits" in ad] == [1]
+
+
+def history(pool: CondorPool, cluster: str) -> dict[int, dict[str, Any]]:
+    """Return what HTCondor remembers of the jobs of a DAGMan, by number."""
+    command = ["condor_history", "-json", "-constraint", f"DAGManJobId == {cluster} && facade_job =!= undefined"]
+    done = subprocess.run(command, env=pool.env, capture_output=True, text=True, check=True)
+    return {int(ad["facade_job"]): ad for ad in sorted(json.loads(done.stdout), key=lambda ad: int(ad["facade_job"]))}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from facade.engines import local
 from facade.engines.local import JobEvent
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
+from facade.needs import Needs
 
 
 def order(run: RunDirectory) -> list[str]:
@@ -241,3 +243,51 @@ def test_workers_of_a_killed_engine_finish_their_job_and_no_more(tmp_path: Path)
     again = Watch(run, done={1, 2})
     assert again()
     assert again.jobs("started") == [3, 4, 5, 6, 7, 8]
+
+
+class TestNeeds:
+    def test_the_most_urgent_job_starts_first(self, tmp_path: Path):
+        needs = {3: Needs(priority=5), 4: Needs(priority=-5), 5: Needs(priority=7)}
+        watch = Watch(make_run(tmp_path, {n: (0, ()) for n in range(1, 7)}, needs=needs), workers=1)
+        assert watch()
+        assert watch.jobs("started") == [5, 3, 1, 2, 6, 4]
+
+    def test_of_a_category_no_more_run_than_may(self, tmp_path: Path):
+        needs = {n: Needs(category="io") for n in range(1, 6)} | {n: Needs(category="free") for n in range(6, 9)}
+        run = make_run(tmp_path, {n: (0, ()) for n in range(1, 9)}, {n: {"seconds": 0.1} for n in range(1, 9)}, needs,
+                       {"io": 1, "": 3})  # fmt: skip
+        assert Watch(run, workers=5)()
+        assert most_at_once(run, set(range(1, 6))) == 1
+        assert most_at_once(run, set(range(1, 9))) == 3
+
+    def test_a_job_takes_as_many_workers_as_it_asks_for_cpus(self, tmp_path: Path):
+        wide = {n: Needs(cpus=99 if n == 1 else 2) for n in range(1, 5)}
+        table = {n: (0, ()) for n in range(1, 9)}
+        run = make_run(tmp_path, table, {n: {"seconds": 0.1} for n in table}, wide)
+        assert Watch(run, workers=3)()
+        assert most_at_once(run, set(wide)) == 1
+        assert most_at_once(run, set(table), lambda n: 3 if n == 1 else 2 if n in wide else 1) == 3
+
+    def test_a_job_that_takes_longer_than_it_may_fails_and_is_not_tried_again(self, tmp_path: Path):
+        what = {1: {"seconds": 60}, 2: {"seconds": 60, "deaf": True}, 3: {"seconds": 0.3}}
+        run = make_run(tmp_path, {1: (0, ()), 2: (0, ()), 3: (0, ()), 4: (0, (1,))}, what, dict.fromkeys((1, 2), LATE))
+        watch = Watch(run, workers=3, grace=0.3)
+        assert not watch()
+        assert [watch.kinds(n) for n in (1, 2, 3, 4)] == [
+            ["started", "failed"], ["started", "failed"], ["started", "succeeded"], ["blocked"]
+        ]  # fmt: skip
+        told = [event.detail for event in watch.events if event.kind == "failed"]
+        assert told == ["it ran for longer than 1 s, the walltime of its modules"] * 2
+        codes = {event.jobnum: event.code for event in watch.events if event.kind == "failed"}
+        assert codes == {1: 128 + signal.SIGTERM, 2: -signal.SIGKILL}
+
+
+LATE = Needs(walltime=1)
+
+
+def most_at_once(run: RunDirectory, jobs: set[int], width: Callable[[int], int] = lambda n: 1) -> int:
+    running, most = 0, 0
+    for what, number, _ in map(str.split, diary(run)):
+        running += (width(int(number)) if int(number) in jobs else 0) * (1 if what == "start" else -1)
+        most = max(most, running)
+    return most

@@ -246,7 +246,9 @@ class TestFiles:
             "  let the pattern use ${reqnum} and ${attnum}"
         )
         assert fault(whole, [raw(9, 1), {**raw(9, 2), "filename": "img-9-001.fits"}]) == (
-            "error: 'img-9-001.fits' is registered as an input, and reduce visit=9 ccd=1 makes it anew\n"
+            "c.wcl:61:23: error: 'img-9-001.fits' is registered as an input, and reduce visit=9 ccd=1 makes it anew\n"
+            "                filepat = out\n"
+            "                          ^^^\n"
             "  let its pattern use ${reqnum} and ${attnum}, or keep the query from finding it"
         )
 
@@ -265,6 +267,7 @@ class TestFiles:
             " needs it earlier\n"
             "                filepat = out\n"
             "                          ^^^\n"
+            "  c.wcl:66:24: early visit=9 needs it\n"
             "  put the module that makes it earlier in modulelist or blocklist"
         )
 
@@ -554,10 +557,13 @@ class TestJobs:
         )
         message = fault(whole, [raw(9, 1)])
         assert message == (
-            "c.wcl:42:22: error: jobs of block 'b' wait for each other in a circle: reqnum=7 (reduce, last)"
-            " -> visit=9 (stack) -> reqnum=7 (reduce, last)\n"
+            "c.wcl:42:22: error: jobs of block 'b' wait for each other in a circle: job 2 (visit=9) needs"
+            " 'img-9-001-r7p${attnum:2}.fits' (reduce visit=9 ccd=1) of job 1 (reqnum=7); job 1 (reqnum=7) needs"
+            " 'coadd-9-r7p${attnum:2}.fits' (stack visit=9) of job 2 (visit=9)\n"
             "        divide_jobs_by = reqnum\n"
             "                         ^^^^^^\n"
+            "  c.wcl:72:22: the jobs are divided here\n"
+            "  c.wcl:111:22: the jobs are divided here\n"
             "  choose divide_jobs_by keys that keep these modules in one job, or split the block"
         )
 
