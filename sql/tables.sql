@@ -90,10 +90,21 @@ create table pfw_block (
   blknum int not null,
   name text not null,
   modulelist text not null,
-  numexpjobs int not null,
+  numexpjobs int,
   constraint pfw_block_number unique (pfw_attempt_id, blknum)
 );
 comment on table pfw_block is 'blocks of an attempt, in the order of blknum; modulelist is separated by commas';
+comment on column pfw_block.numexpjobs is 'how many jobs it has; null: it is not planned yet';
+
+create table planning (
+  pfw_attempt_id bigint primary key constraint planning_attempt references pfw_attempt,
+  campaign text not null,
+  found bytea not null,
+  reuse text not null,
+  verify text not null
+);
+comment on table planning is
+  'what the planning of later blocks goes on from: the campaign as it was submitted, the rows found so far (JSON, zlib)';
 
 create table pfw_job (
   task_id bigint primary key constraint pfw_job_task references task,

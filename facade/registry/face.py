@@ -10,22 +10,25 @@ from types import TracebackType
 from typing import Any, Self
 
 from facade.plugins import Row, Rows
-from facade.registry import definitions, files, lineage, overview, questions, reuse, runs, submission, tags
+from facade.registry import definitions, files, growth, lineage, overview, questions, reuse, runs, submission, tags
 from facade.registry.connection import Address, Session
 from facade.registry.values import (
     Answer,
     Attempt,
-    Block,
+    Carried,
     DataQuery,
     FileKey,
     FileType,
     Ids,
     Ingested,
     Job,
+    LeftOut,
     Line,
     NewFile,
     Overview,
+    Planning,
     Quantum,
+    Unplanned,
 )
 from facade.states import State
 
@@ -62,6 +65,12 @@ class Registry:
         from facade.registry.selection import Selection  # costs SQLAlchemy
 
         return Selection(self._session)
+
+    def rows_of(self, makers: Sequence[int]) -> Rows:
+        """Return read access that sees, of the files that jobs made, only those of the quanta *makers*, task ids."""
+        from facade.registry.selection import Selection
+
+        return Selection(self._session, makers)
 
     # -- schema
 
@@ -102,17 +111,51 @@ class Registry:
         with submission.submission(self._session, identity, submit_key, operator, attnum) as opened:
             yield opened
 
+    # -- blocks that are planned later
+
+    def unplanned(self, attempt_id: int) -> tuple[Unplanned, ...]:
+        """Return the blocks of an attempt that are not planned yet, in their order."""
+        return growth.unplanned(self._session, attempt_id)
+
+    def planning(self, attempt_id: int) -> Planning:
+        """Return what the planning of an attempt's later blocks goes on from.
+
+        Raises:
+            InputError: it has none.
+        """
+        return growth.planning(self._session, attempt_id)
+
+    def carried(self, attempt_id: int, archive: str) -> Iterator[Carried]:
+        """Yield what became of each quantum of an attempt's plan so far; locations are those in *archive*."""
+        return growth.carried(self._session, attempt_id, archive)
+
     def extend(
         self,
         attempt_id: int,
+        planned: int,
         *,
-        blocks: Sequence[Block],
-        jobs: Sequence[Job],
-        quanta: Sequence[Quantum],
+        blocks: int,
+        plan_id: str,
+        plan_body: bytes,
+        run_plan: tuple[str, bytes] | None = None,
+        programs: Mapping[str, str],
+        found: bytes,
+        jobs: Sequence[Job] = (),
+        quanta: Sequence[Quantum] = (),
         queries: Sequence[DataQuery] = (),
-    ) -> Ids:
-        """Add blocks that were planned later to an attempt; return the ids of the whole attempt."""
-        return submission.extend(self._session, attempt_id, blocks, jobs, quanta, queries)
+        left_out: Sequence[LeftOut] = (),
+    ) -> bool:
+        """Add to an attempt of which *planned* blocks are planned those up to *blocks*, in one transaction.
+
+        Its plan becomes the one given; *found* are the rows that this was made of. Jobs name their block by its index
+        among all blocks. False, and no change, if another number of blocks is planned than was thought.
+        """
+        return growth.extend(
+            self._session, attempt_id, planned, blocks=blocks, plan_id=plan_id, plan_body=plan_body, run_plan=run_plan,
+            programs=programs, found=found, jobs=jobs, quanta=quanta, queries=queries, left_out=left_out,
+        )  # fmt: skip
+
+    # -- runs
 
     def report(self, receipt_id: uuid.UUID | str, lines: Sequence[Line]) -> int:
         """Apply consecutive *lines* of one receipt, each exactly once; return the last ``seq`` now applied.

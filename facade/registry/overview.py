@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from facade.errors import InputError
-from facade.registry import runs
+from facade.registry import growth, runs
 from facade.registry.connection import Session
 from facade.registry.values import Count, Failure, Overview, RunningJob
 from facade.states import State
@@ -68,6 +68,7 @@ def overview(session: Session, attempt_id: int) -> Overview:
     return Overview(
         attempt=attempt,
         blocks={row["name"]: State(row["state"]) for row in session.rows(BLOCKS, params)},
+        unplanned=growth.unplanned(session, attempt_id),
         counts=tuple(Count(**row | {"state": State(row["state"])}) for row in session.rows(COUNTS, params)),
         jobs={State(row["state"]): row["jobs"] for row in session.rows(JOBS, params)},
         failures=tuple(

@@ -225,13 +225,16 @@ def finish(session: Session, attempt_id: int, state: State) -> None:
             """
             with ended as (
               select b.task_id, max(t.end_time) as last,
-                     bool_and(t.state = 'succeeded') as good, bool_or(t.start_time is not null) as begun
+                     bool_and(t.state = 'succeeded') as good, bool_or(t.start_time is not null) as begun,
+                     b.numexpjobs is null as late, bt.state as was
                 from pfw_block b
+                join task bt on bt.id = b.task_id
                 left join pfw_job j on j.pfw_block_task_id = b.task_id
                 left join task t on t.id = j.task_id
-               where b.pfw_attempt_id = %(attempt)s group by b.task_id
+               where b.pfw_attempt_id = %(attempt)s group by b.task_id, bt.state
             ), closing (id, state, at) as (
               select task_id, (case when coalesce(good, %(state)s = 'succeeded') then 'succeeded'
+                when late and was = 'failed' and %(state)s = 'failed' then 'failed'
                 when not coalesce(begun, false) and %(state)s = 'failed' then 'blocked' else %(state)s end)::task_state,
                 coalesce(last, now()) from ended
               union all

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from facade.errors import InputError
@@ -33,7 +34,9 @@ _FILE = sa.table(
     sa.column("filesize", sa.BigInteger),
     sa.column("checksum", sa.Text),
     sa.column("pfw_attempt_id", sa.BigInteger),
+    sa.column("wgb_task_id", sa.BigInteger),
 )
+_EXEC = sa.table("pfw_exec", sa.column("task_id", sa.BigInteger), sa.column("pfw_wrapper_task_id", sa.BigInteger))
 _ATTEMPT = sa.table(
     "pfw_attempt",
     sa.column("id", sa.BigInteger),
@@ -54,8 +57,9 @@ _TAG = sa.table("proctag", sa.column("tag", sa.Text), sa.column("pfw_attempt_id"
 class Selection:
     """Read access for query codes (`facade.plugins.Rows`)."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, makers: Sequence[int] | None = None) -> None:
+        """With *makers*, tasks of quanta, only their files are seen of those that jobs made; see `_visible`."""
+        self._session, self._makers = session, makers
 
     def files(
         self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = (), *, join: str = ""
@@ -72,6 +76,7 @@ class Selection:
             return []
         own = known[0]["name"] if known and known[0]["name"] else None
         metadata = self._table(own) if own else None
+        visible = self._visible(where, join)
         archive = {name: value for name, value in where.items() if _short(name) == "archive_name"}
         source = _files(archive)
         names = Named(own or "desfile")
@@ -82,7 +87,7 @@ class Selection:
         if metadata is not None:
             source = source.outerjoin(metadata, metadata.c.desfile_id == _FILE.c.id)
             names.add(str(own), {c.name: c for c in metadata.c if c.name != "desfile_id"})
-        source, equalities = joined(source, join, names, self._joinable)
+        source, equalities = joined(source, join, names, lambda name: self._joinable(name, visible))
         chosen: dict[str, Column] = {name: names.find(name) for name in BASE}
         for wanted in columns or names.columns(own):
             column, label = names.find(wanted), _short(wanted)
@@ -93,7 +98,7 @@ class Selection:
             sa.select(*(column.label(name) for name, column in chosen.items()))
             .select_from(source)
             .where(_FILE.c.filetype == filetype, *equalities)
-            .where(sa.or_(_ATTEMPT.c.id.is_(None), _ATTEMPT.c.data_state == "active"))
+            .where(visible)
             .where(*(condition(names.find(name), name, value) for name, value in where.items()))
         )
         if not archive:
@@ -120,7 +125,20 @@ class Selection:
         )
         return self._fetch(statement)
 
-    def _joinable(self, name: str) -> sa.FromClause | None:
+    def _visible(self, where: Mapping[str, object], join: str) -> Condition:
+        """Return which files are seen: none that attempts made whose data are junk.
+
+        With makers, of what jobs made only their files, unless the question says itself of which attempts.
+        """
+        good = sa.or_(_ATTEMPT.c.id.is_(None), _ATTEMPT.c.data_state == "active")
+        asked = {_short(name) for name in where} & {"attnum", "pfw_attempt_id", "tag"}
+        if self._makers is None or (asked and (asked != {"tag"} or "proctag" in join)):
+            return good
+        tasks = sa.cast(sa.literal(list(self._makers), ARRAY(sa.BigInteger)), ARRAY(sa.BigInteger))
+        mine = sa.select(_EXEC.c.task_id).where(_EXEC.c.pfw_wrapper_task_id == sa.func.any(tasks))
+        return sa.or_(_ATTEMPT.c.id.is_(None), _FILE.c.wgb_task_id.in_(mine), _FILE.c.wgb_task_id == sa.func.any(tasks))
+
+    def _joinable(self, name: str, visible: Condition) -> sa.FromClause | None:
         """Return what a join may name: a dimension table, tags of attempts, or the metadata of other files."""
         if name in DIMENSIONS:
             return self._table(name)
@@ -139,7 +157,7 @@ class Selection:
                     _ATTEMPT, _ATTEMPT.c.id == _FILE.c.pfw_attempt_id
                 )
             )
-            .where(sa.or_(_ATTEMPT.c.id.is_(None), _ATTEMPT.c.data_state == "active"))
+            .where(visible)
             .subquery(name)
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from facade.errors import InputError, RefusedError
 from facade.registry import reuse, runs
 from facade.registry.connection import Cursor, Session, copy
-from facade.registry.values import Attempt, Block, DataQuery, Ids, Job, LeftOut, Quantum
+from facade.registry.values import Attempt, Block, DataQuery, Ids, Job, LeftOut, Planning, Quantum
 
 
 class _AbandonedError(Exception):
@@ -99,27 +100,32 @@ class Submission:
         quanta: Sequence[Quantum] = (),
         queries: Sequence[DataQuery] = (),
         left_out: Sequence[LeftOut] = (),
+        later: Sequence[Block] = (),
+        planning: Planning | None = None,
     ) -> Ids:
         """Write the attempt and all its tasks, state planned; *plan_body* is the plan's canonical JSON.
 
         *run_plan* is id and JSON of what remains of the plan without what is *left_out*; *programs* says what the
-        programs were when the fingerprints were made.
+        programs were when the fingerprints were made. Blocks that come *later* are planned by what *planning* holds.
 
         A repeated submit key writes nothing and returns the ids of the attempt it made before.
         """
         if self.existing:
             self.registered = True
             return runs.read_ids(self._cursor, self.existing.id)
-        for one, body in ((plan_id, plan_body), *([run_plan] if run_plan else [])):
-            self._cursor.execute(
-                "insert into plan (plan_id, body) values (%s, %s) on conflict do nothing", (one, zlib.compress(body))
-            )
+        keep_plans(self._cursor, [(plan_id, plan_body), *([run_plan] if run_plan else [])])
         how = {"plan_id": plan_id, "run_dir": run_dir, "engine": engine, "archive_path": archive_path}
         how |= {"run_plan_id": run_plan[0] if run_plan else None, "programs": json.dumps(dict(programs or {}))}
         attempt, task = self._register_attempt(how)
         self.registered = True
         reuse.register_left_out(self._cursor, attempt, left_out)
-        return _register_parts(self._cursor, attempt, task, blocks, jobs, quanta, queries)
+        if planning is not None:
+            self._cursor.execute(
+                "insert into planning (pfw_attempt_id, campaign, found, reuse, verify) values (%s, %s, %s, %s, %s)",
+                (attempt, planning.campaign, zlib.compress(planning.found), planning.reuse, planning.verify),
+            )
+        of_block = _register_blocks(self._cursor, attempt, task, blocks, jobs, later)
+        return register_parts(self._cursor, attempt, task, of_block, jobs, quanta, queries)
 
     def _register_attempt(self, how: Mapping[str, Any]) -> tuple[int, int]:
         self._cursor.execute(
@@ -169,42 +175,31 @@ def submission(
         pass
 
 
-def extend(
-    session: Session,
-    attempt_id: int,
-    blocks: Sequence[Block],
-    jobs: Sequence[Job],
-    quanta: Sequence[Quantum],
-    queries: Sequence[DataQuery],
-) -> Ids:
-    """Add blocks to an attempt (see `Registry.extend`)."""
-    with session.transaction() as cursor:
-        cursor.execute("select task_id from pfw_attempt where id = %s for update", (attempt_id,))
-        if not cursor.rowcount:
-            raise InputError(f"there is no attempt {attempt_id}")
-        _register_parts(cursor, attempt_id, _one(cursor)["task_id"], blocks, jobs, quanta, queries)
-        return runs.read_ids(cursor, attempt_id)
+def keep_plans(cursor: Cursor, plans: Sequence[tuple[str, bytes]]) -> None:
+    """Keep plans by their ids."""
+    for plan_id, body in plans:
+        cursor.execute(
+            "insert into plan (plan_id, body) values (%s, %s) on conflict do nothing", (plan_id, zlib.compress(body))
+        )
 
 
-def _register_parts(
+def register_parts(
     cursor: Cursor,
     attempt: int,
     root: int,
-    blocks: Sequence[Block],
+    of_block: Sequence[int],
     jobs: Sequence[Job],
     quanta: Sequence[Quantum],
     queries: Sequence[DataQuery],
 ) -> Ids:
-    numbers = _reserve(cursor, len(blocks) + len(jobs) + len(quanta))
-    of_block = [next(numbers) for _ in blocks]
+    """Write jobs and quanta of blocks that are there, whose tasks are *of_block*."""
+    numbers = _reserve(cursor, len(jobs) + len(quanta))
     of_job = {job["jobnum"]: next(numbers) for job in jobs}
     of_quantum = {quantum["wrapnum"]: next(numbers) for quantum in quanta}
     home = {job["jobnum"]: of_block[job["block"]] for job in jobs}
-    tasks = [(task, "block", block["name"], root, root) for task, block in zip(of_block, blocks, strict=True)]
-    tasks += [(of_job[j["jobnum"]], "job", f"j{j['jobnum']:06d}", home[j["jobnum"]], root) for j in jobs]
+    tasks = [(of_job[j["jobnum"]], "job", f"j{j['jobnum']:06d}", home[j["jobnum"]], root) for j in jobs]
     tasks += [(of_quantum[q["wrapnum"]], "quantum", q["module"], of_job[q["jobnum"]], root) for q in quanta]
     copy(cursor, "task", ("id", "kind", "name", "parent_task_id", "root_task_id"), tasks)
-    _register_blocks(cursor, attempt, of_block, blocks, jobs)
     copy(
         cursor,
         "pfw_job",
@@ -233,20 +228,26 @@ def _register_parts(
 
 
 def _register_blocks(
-    cursor: Cursor, attempt: int, tasks: Sequence[int], blocks: Sequence[Block], jobs: Sequence[Job]
-) -> None:
-    cursor.execute("select coalesce(max(blknum), 0) as last from pfw_block where pfw_attempt_id = %s", (attempt,))
-    first = _one(cursor)["last"] + 1
-    expected = [sum(job["block"] == index for job in jobs) for index in range(len(blocks))]
+    cursor: Cursor, attempt: int, root: int, blocks: Sequence[Block], jobs: Sequence[Job], later: Sequence[Block]
+) -> Sequence[int]:
+    """Write the blocks of an attempt, return their tasks. How many jobs those have that come *later* is not known."""
+    every = [*blocks, *later]
+    tasks = list(_reserve(cursor, len(every)))
+    expected = Counter(job["block"] for job in jobs)
+    rows = [(task, "block", block["name"], root, root) for task, block in zip(tasks, every, strict=True)]
+    copy(cursor, "task", ("id", "kind", "name", "parent_task_id", "root_task_id"), rows)
     copy(
         cursor,
         "pfw_block",
         ("task_id", "pfw_attempt_id", "blknum", "name", "modulelist", "numexpjobs"),
         (
-            (tasks[index], attempt, first + index, block["name"], ",".join(block["modules"]), expected[index])
-            for index, block in enumerate(blocks)
+            (task, attempt, index + 1, block["name"], ",".join(block["modules"]), expected[index])
+            if index < len(blocks)
+            else (task, attempt, index + 1, block["name"], ",".join(block["modules"]), None)
+            for index, (task, block) in enumerate(zip(tasks, every, strict=True))
         ),
     )
+    return tasks
 
 
 def _reserve(cursor: Cursor, count: int) -> Iterator[int]:

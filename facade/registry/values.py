@@ -68,6 +68,44 @@ class LeftOut(TypedDict):
     source: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """What the planning of later blocks goes on from: the campaign's text as it was submitted, the rows found so far
+    (JSON), and how far reuse reaches (`facade.reuse.Wish`)."""
+
+    campaign: str
+    found: bytes
+    reuse: str
+    verify: str
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What became of a quantum of a plan: the quantum ``task_id`` made its files, in this attempt or in another.
+
+    A file is (filename, compression, size, checksum, folder in the archive or None); None is one that it did not make.
+    """
+
+    wrapnum: int
+    own: bool
+    decision: str
+    reason: str
+    task_id: int | None
+    attempt: str
+    files: tuple[tuple[str, str, int, str, str | None] | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unplanned:
+    """A block that is not planned yet; ``detail`` says why its planning failed, if it did."""
+
+    task_id: int
+    name: str
+    modules: tuple[str, ...]
+    state: State
+    detail: str
+
+
 class DataQuery(TypedDict):
     """A question that planning asked, and how many rows the answer had."""
 
@@ -202,6 +240,7 @@ class Overview:
 
     attempt: Attempt
     blocks: Mapping[str, State]
+    unplanned: tuple[Unplanned, ...]
     counts: tuple[Count, ...]
     jobs: Mapping[State, int]
     failures: tuple[Failure, ...]

@@ -81,16 +81,9 @@ def test_an_attempt_is_found_by_name_and_id(registry: Registry) -> None:
     assert registry.plan_body("p") == b"{}"
 
 
-def test_ids_come_back_as_registered_and_blocks_can_be_added(registry: Registry) -> None:
+def test_ids_come_back_as_registered(registry: Registry) -> None:
     ids = submit(registry, quanta=5, jobs=2)
     assert registry.ids(ids.attempt_id) == ids
-    more = registry.extend(
-        ids.attempt_id,
-        blocks=[{"name": "later", "modules": ["measure"]}],
-        jobs=[{"jobnum": 3, "block": 0, "keys": {}, "quanta": 1}],
-        quanta=[{"wrapnum": 6, "module": "measure", "wrapper": "generic", "jobnum": 3, "keys": {}}],
-    )
-    assert len(more.blocks) == 2 and set(more.jobs) == {1, 2, 3} and set(more.quanta) == set(range(1, 7))
 
 
 def test_a_hundred_thousand_quanta_are_registered_in_seconds(
