@@ -141,10 +141,10 @@ def test_a_raw_that_is_no_fits_file_registers_nothing(world: World, tmp_path: Pa
 
 
 def test_other_content_under_a_registered_name_is_refused(world: World, tmp_path: Path) -> None:
-    other = tmp_path / "skymap-sim59.json"
-    other.write_text("{}")
-    assert "registered already" in world.facade("ingest", "--filetype", "skymap", other, code=4).stderr
     same = world.data / "skymap-sim59.json"
+    other = tmp_path / same.name
+    other.write_text(same.read_text() + "\n")  # as good a sky map as the other
+    assert "registered already" in world.facade("ingest", "--filetype", "skymap", other, code=4).stderr
     assert "1 registered already" in world.facade("ingest", "--filetype", "skymap", same).stderr
 
 
