@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from facade import __version__
 from facade.answers import OUTPUT_FILE, Lines, QueryError, ask, version
 from facade.campaign import Campaign, Dataset, Module, QuerySpec
 from facade.errors import CampaignError, FacadeError, Fault, InputError, MissingInputError
@@ -40,6 +41,9 @@ class Source(Protocol):
 
     def lookup(self, names: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Row]:
         """Return the registered files among *names*, each (filename, compression)."""
+
+    def run_times(self, project: str, campaign: str | None, modules: Sequence[str]) -> Mapping[str, tuple[float, int]]:
+        """Return, by module, the median of the seconds that quanta took so far, and of how many."""
 
 
 class QueryRunner:
@@ -194,11 +198,13 @@ def planned(campaign: Campaign, source: Source) -> Plan:
     """
     runner = QueryRunner(campaign, source)
     runner.run()
+    times, asked = _run_times(campaign, source)
+    queries = [*runner.queries, *asked]
     names = _registered(_literal_names(campaign), source)
     sought: dict[str, None] = {}
     # names that patterns make are known only once everything else is planned
     try:
-        made = plan(campaign, Inputs(runner.datasets, names), runner.queries, sought)
+        made = plan(campaign, Inputs(runner.datasets, names, times), queries, sought)
         found = _registered([name for name in sought if name not in names], source)
         if not found:
             return made
@@ -206,7 +212,26 @@ def planned(campaign: Campaign, source: Source) -> Plan:
         found = _registered([*missing.names, *sought], source)
         if not found:
             raise
-    return plan(campaign, Inputs(runner.datasets, {**names, **found}), runner.queries)
+    return plan(campaign, Inputs(runner.datasets, {**names, **found}, times), queries)
+
+
+def _run_times(campaign: Campaign, source: Source) -> tuple[dict[str, float], list[PlannedQuery]]:
+    """Return how long quanta took so far, in seconds by module, and what was asked for it; where that divides jobs.
+
+    Times have two digits: what they decide must not be another thing after every run.
+    """
+    if not any(module.bounds.target for module in campaign.modules):
+        return {}, []
+    modules = [module.name for module in campaign.modules if not module.noop]
+    identity = campaign.identity
+    found = source.run_times(str(identity["project"]), str(identity["campaign"]), modules)
+    times = {name: float(f"{seconds:.2g}") for name, (seconds, _) in found.items()}
+    asked = [
+        PlannedQuery(name, "job_target_time", "run times", __version__, f"median {times.get(name, '?')} s", number)
+        for name in modules
+        for number in [found.get(name, (0.0, 0))[1]]
+    ]
+    return times, asked
 
 
 def _literal_names(campaign: Campaign) -> list[str]:

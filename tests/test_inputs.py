@@ -315,6 +315,11 @@ class FakeSource:
 
     def __init__(self, *names: str) -> None:
         self.known, self.asked = names, list[list[tuple[str, str]]]()
+        self.times: dict[str, tuple[float, int]] = {}
+
+    def run_times(self, project: str, campaign: str | None, modules: Sequence[str]) -> Mapping[str, tuple[float, int]]:
+        assert (project, campaign) == ("P", "C")
+        return {name: self.times[name] for name in modules if name in self.times}
 
     def lookup(self, names: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Any]:
         self.asked.append(list(names))
@@ -335,6 +340,22 @@ def test_files_that_a_campaign_spells_out_are_looked_up_once() -> None:
 def test_files_that_are_not_registered_are_missing() -> None:
     with pytest.raises(MissingInputError, match=r"'seed\.txt' is neither made earlier nor registered"):
         planned(read(loads("which = seed\n" + text(NAMED, b="once"))), FakeSource())
+
+
+def test_run_times_are_asked_for_where_they_divide_jobs() -> None:
+    source = FakeSource("seed.txt")
+    source.times = {"once": (61.234, 7)}
+    module = NAMED.replace("    wrappername", "    job_target_time = 2m\n    wrapperloop = n\n    wrappername")
+    module = module.replace("flabel = out", "flabel = out-${n}") + "n = (1:4)\nwhich = seed\n"
+    made = planned(read(loads(text(module, b="once"))), source)
+    assert [len(job.quanta) for job in made.jobs] == [1, 1, 1, 1], "two of 61 s take longer than 2 minutes"
+    assert [(q.module, q.dataset, q.arguments, q.rows) for q in made.queries] == [
+        ("once", "job_target_time", "median 61.0 s", 7)
+    ]
+    source.times = {}
+    made = planned(read(loads(text(module, b="once"))), source)
+    assert len(made.jobs) == 1 and made.queries[0].arguments == "median ? s"
+    assert planned(read(loads("which = seed\n" + text(NAMED, b="once"))), source).queries == ()
 
 
 # -- the queries of a campaign -----------------------------------------------------------------------------------------

@@ -27,15 +27,14 @@ def make_jobs(bench: Workbench) -> tuple[tuple[Job, ...], tuple[Needs, ...]]:
 
 def _bounded(bench: Workbench, divided: list[Divided]) -> list[Divided]:
     """Split groups that are larger than their modules allow."""
-    sizes = {}
-    for module in bench.campaign.modules:
-        most, target = module.bounds
-        # a job of unknown length is as long as the campaign says it may be
-        seconds = bench.inputs.times.get(module.name, float(module.needs.walltime)) if target else 0.0
-        if most or target:
-            sizes[module.name] = JobSize(most, float(target), seconds)
-    if not sizes:
+    modules = bench.campaign.modules
+    if not any(module.bounds.most or module.bounds.target for module in modules):
         return divided
+    sizes = {
+        # a quantum of unknown length is as long as the campaign says it may be
+        m.name: JobSize(*m.bounds, bench.inputs.times.get(m.name, m.needs.walltime))
+        for m in modules
+    }
     clustering = Clustering(bench.quanta, bench.files, sizes)
     return [Divided(one.block, one.keys, part) for one in divided for part in clustering.split(one.members)]
 

@@ -10,7 +10,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from facade.plugins import Row, Rows
-from facade.registry import definitions, files, growth, lineage, overview, questions, reuse, runs, submission, tags
+from facade.registry import (
+    definitions,
+    files,
+    growth,
+    lineage,
+    overview,
+    questions,
+    reuse,
+    runs,
+    submission,
+    tags,
+    times,
+)
 from facade.registry.connection import Address, Session
 from facade.registry.values import (
     Answer,
@@ -235,6 +247,10 @@ class Registry:
             InputError: no such attempt.
         """
         return runs.run_plan_body(self._session, attempt_id)
+
+    def run_times(self, project: str, campaign: str | None, modules: Sequence[str]) -> dict[str, tuple[float, int]]:
+        """Return, by module, the median of the seconds that quanta took so far, and of how many (`times.medians`)."""
+        return times.medians(self._session, project, campaign, modules)
 
     # -- reuse
 
