@@ -17,6 +17,7 @@ from facade.inputs import planned
 from facade.materialise import job_path, materialise, tasks
 from facade.plan import Plan, from_text
 from facade.plan.decide import Decision
+from facade.plan.memory import uncollected
 from facade.plan.model import bound_keys
 from facade.registry import Registry
 from facade.registry.values import Attempt, LeftOut
@@ -57,6 +58,7 @@ def read_plan(path: Path) -> Plan | None:
     return from_text(text) if text.startswith("{") else None
 
 
+@uncollected()
 def register(registry: Registry, site: Site, considered: Considered, *, operator: str, engine: str) -> Attempt:
     """Make an attempt of what is to run of a plan: number, rows, run directory.
 

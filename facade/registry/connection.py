@@ -295,6 +295,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 
 
 def _copied(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
     if value is None:
         return "\\N"
     text = value if type(value) is str else str(value)
