@@ -53,9 +53,9 @@ def test_a_step_that_exits_7_in_one_patch(world: World) -> None:
 
 
 def test_the_engine_killed_in_the_middle(world: World) -> None:
-    known = len(world.json("stat"))
+    known = world.newest()
     process = world.start("submit", CAMPAIGN, "--wait", "--reuse", "none", "-j", 2)
-    name = world.under_way(known)
+    name = world.under_way(process, known)
     assert "is being carried out by" in world.facade("resume", name, code=4).stderr
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -74,9 +74,9 @@ def test_the_engine_killed_in_the_middle(world: World) -> None:
 
 
 def test_the_database_killed_in_the_middle(world: World) -> None:
-    known = len(world.json("stat"))
+    known = world.newest()
     process = world.start("submit", CAMPAIGN, "--wait", "--reuse", "none", "-j", 2)
-    world.under_way(known)
+    world.under_way(process, known)
     os.kill(int((world.home / "db/data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
@@ -91,9 +91,9 @@ def test_the_database_killed_in_the_middle(world: World) -> None:
 
 
 def test_ctrl_c_stops_in_good_order(world: World) -> None:
-    known = len(world.json("stat"))
+    known = world.newest()
     process = world.start("submit", CAMPAIGN, "--wait", "--reuse", "none", "-j", 2)
-    world.under_way(known)
+    world.under_way(process, known)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -91,15 +91,23 @@ class World:
         found: dict[str, Any] = self.json("stat")[0]
         return found
 
-    def under_way(self, known: int) -> str:
-        """Wait until a new attempt (the registry knew *known*) has finished some quanta; return its name."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            found = self.json("stat")
-            if len(found) > known and found[0]["state"] == "running" and found[0]["quanta"].get("succeeded", 0) >= 5:
-                return str(found[0]["name"])
+    def newest(self) -> int:
+        """Return the id of the newest attempt, 0 if there is none."""
+        return int(self.rows("select coalesce(max(id), 0) as id from pfw_attempt")[0]["id"])
+
+    def under_way(self, process: subprocess.Popen[str], known: int) -> str:
+        """Wait until the attempt that *process* makes has finished some quanta; return its name.
+
+        *known* is the id of the newest attempt before. (To count what ``stat`` shows would not do: it ends at twenty.)
+        """
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            found = self.latest() if self.newest() > known else {}
+            if found.get("state") == "running" and found["quanta"].get("succeeded", 0) >= 5:
+                return str(found["name"])
             time.sleep(0.2)
-        raise AssertionError("the attempt never got going")
+        process.kill()
+        raise AssertionError(f"the attempt never got going: {process.communicate()}")
 
     def shim(self, program: str, script: str) -> Sequence[str]:
         """Put a shell script before *program* on the path of jobs; return the options that make it so.
