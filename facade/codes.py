@@ -123,6 +123,11 @@ CODES: dict[str, str] = {
     " sections.",
     "F336": "A column of a list is written as $FMT{…} but not as $FMT{%FORMAT,FILE.COLUMN}.",
     "F337": "Two lists of a module have one name, of which one is a part of another (div_list_by_col). Rename it.",
+    "F340": "A message pattern or exclude cannot be looked for. Write it as docs/messages.md shows.",
+    "F341": "A key stands in <patterns>, <excludes> or <filter> itself. Put it into a section there, such as <1>.",
+    "F342": "A message pattern, exclude or filter does not say what it looks for. Add pattern, or replace_pattern.",
+    "F343": "A message pattern, exclude or filter is for a program that the campaign does not run. Mend the name.",
+    "F344": "A filter replaces nothing, or an end of line. Write the text to replace, or chr(27) for ESC.",
     # F4: modules among each other
     "F401": "A module loops over a key that no line of its loop object has. Mend the key, or let the query supply it.",
     "F402": "A column is asked of a list whose lines do not have it. Mend its name, or let the query supply it.",

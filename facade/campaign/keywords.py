@@ -17,11 +17,13 @@ from facade.campaign.words import (
     COUNT,
     DIRPAT,
     DISK,
+    FACTOR,
     FILEPAT,
     HYPHEN,
     INT,
     KEYS,
     LATE,
+    LEVEL,
     LIMITS,
     LIST,
     LIST_FORMAT,
@@ -67,6 +69,10 @@ SECTIONS = {
     "columns": "`<columns>` in a filetype",
     "job_environment": "`<job_environment>`",
     "max_jobs": "`<max_jobs>`",
+    "qcf": "`<qcf>` in the campaign, a block, a module or an exec ([messages.md](messages.md))",
+    "pattern": "`<patterns>` in `<qcf>`, `<NAME>`",
+    "exclude": "`<excludes>` in `<qcf>`, `<NAME>`",
+    "filter": "`<filter>` in `<qcf>`, `<NAME>`",
     "archive": "`<archive>`, `<NAME>`",
     "site": "the site file ([site.md](site.md)), not the campaign",
 }
@@ -120,8 +126,11 @@ _VARIABLES = (
     ("fsuffix", TEXT, "", "suffix that patterns use"),
 )
 _DEBUG = ("wrapper_debug", INT, "1", "debug level of wrappers; a wrapper's own log is always kept")
-_THREADS = ("max_fwthreads", COUNT, "1", "how many quanta of a module one job may run at once; facade runs one after"
- " the other, and as many jobs as divide_jobs_by makes")
+_THREADS = (
+    ("max_fwthreads", COUNT, "1", "how many quanta of a module one job runs at once, each in a folder of its own; the"
+     " job asks for as many times request_cpus and request_memory"),
+    ("master_use_fwthreads", BOOL, "True", "False: one after the other, whatever max_fwthreads says"),
+)
 _DIVIDE = ("divide_jobs_by", KEYS, "", "quanta with equal values of these keys share a job; the module's own keys win"
  " over the block's, those over the campaign's; without any, a block is one job")
 _RESOURCES = (
@@ -136,6 +145,8 @@ _RESOURCES = (
 )
 _CLUSTERING = (
     ("request_gpus", COUNT, "", "GPUs, as request_cpus"),
+    ("memory_growth", FACTOR, "", "how many times as much memory a job gets after it ran out of it; without, it fails"),
+    ("memory_max", SIZE, "", "how much it gets at most; of a module: for one of its quanta"),
     ("priority", INT, "0", "which of the jobs that could start does: that of the largest number"),
     ("category", NAME, "", "category of its jobs, of which <max_jobs> says how many run at once"),
     ("max_quanta_per_job", COUNT, "", "how many quanta a job holds at most: quanta that share divide_jobs_by values are"
@@ -143,6 +154,9 @@ _CLUSTERING = (
     ("job_target_time", TIME, "", "how long a job is to run: the same, by the run times that the registry has of the"
      " modules, else by jobwalltime"),
 )
+
+_QCF = ("qcf", SECTION, "", "messages to look for in what programs print; those of sections around it count as well")
+_USE_QCF = ("use_qcf", BOOL, "True", "look for messages")
 
 KEYWORDS: tuple[Keyword, ...] = (
     *_rows("campaign", "DESDM", ACTIVE,
@@ -155,11 +169,14 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("jira_id", TEXT, "", "ticket, recorded with the request"),
         ("reqnum", COUNT, REQUIRED, "number of the request"),
         ("unitname", NAME, REQUIRED, "unit of work: an exposure, a tile, a tract"),
+        _QCF,
+        _USE_QCF,
         ("attnum", COUNT, "", "number that the attempt is to have; without it the registry gives the next one"),
         ("blocklist", NAMES, REQUIRED, "blocks, in the order in which they run"),
         ("ops_run_dir", BELOW, REQUIRED, "directory of the attempt below the archive's root"),
         _DIVIDE,
         *_RESOURCES,
+        *_THREADS,
         ("dagman_max_jobs", COUNT, "", "how many jobs of the attempt are in the queue, or run, at once"),
         ("dagman_max_idle", COUNT, "", "how many idle jobs DAGMan leaves in the queue"),
         ("target_site", NAME, "", "<site> section in which variables are looked for; where jobs run, --engine and the"
@@ -213,9 +230,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("basket", TEXT, "", "group of campaigns, to ask for attempts by"),
         ("group_submit_id", TEXT, "", "group of submissions, to ask for attempts by"),
         ("save_run_vals", KEYS, "", "variables whose values are kept for the attempt"),
-        ("master_use_fwthreads", BOOL, "False", "whether the quanta of a job run at the same time"),
-        _THREADS,
-        ("fw_nmaxthread", COUNT, "1", "least width of every module in a job"),
         ("condor_job_environment", SECTION, "", "environment that HTCondor gives to jobs; use <job_environment>"),
         ("jobroot", PATH, "", "where job directories go; facade uses HTCondor's scratch directory, or the run"
          " directory"),
@@ -234,7 +248,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("transfer_stats", BOOL, "False", "record how long copies take"),
         ("transfer_stats_per_file", BOOL, "False", "the same, for each file"),
         ("exec_def", SECTION, "", "version flags of programs by name; use version_flag in the exec"),
-        ("qcf", SECTION, "", "patterns of messages to look for in logs; facade looks for none"),
     ),
     *_rows("campaign", "DESDM", RETIRED,
         ("operator", TEXT, "", "who submits; facade records the login name"),
@@ -243,7 +256,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("use_db_in", BOOL, "True", "take defaults from the database; a facade campaign is what its files say, so"
          " include them"),
         ("use_db_out", BOOL, "True", "record in the database; facade always does"),
-        ("use_qcf", BOOL, "True", "look for messages in logs; facade keeps the log of each quantum"),
         ("dry_run", BOOL, "False", "plan only; type facade plan, or facade submit --dry-run"),
         ("save_md5sum", BOOL, "True", "record a checksum; facade always records SHA-256"),
         ("verify_files", BOOL, "True", "compare archive and registry after a block; facade verifies each copy as it"
@@ -251,6 +263,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         _DEBUG,
         ("stop_on_fail", BOOL, "True", "end the other quanta of a job when one fails; in facade, those that need its"
          " outputs are not run and all others go on"),
+        ("fw_nmaxthread", COUNT, "1", "least width of every module in a job; write max_fwthreads in the campaign"),
         ("fwthread_reuse", COUNT, "4", "how many quanta a worker process runs"),
         ("setupeups", PATH, "", "script that sets up EUPS; set up before facade submit, or in <job_environment>"),
         ("max_eups_tries", COUNT, "3", "how often that is tried"),
@@ -279,8 +292,11 @@ KEYWORDS: tuple[Keyword, ...] = (
     ),
     *_rows("block", "DESDM", ACTIVE,
         ("modulelist", NAMES, REQUIRED, "modules, each after those whose outputs it needs"),
+        _QCF,
+        _USE_QCF,
         _DIVIDE,
         *_RESOURCES,
+        *_THREADS,
     ),
     *_rows("block", "0.1.0", ACTIVE, *_CLUSTERING),
     *_rows("block", "0.1.0", ACTIVE,
@@ -299,13 +315,15 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("list", SECTION, "", "lists of a quantum"),
         ("list_order", NAMES, "", "lists whose queries are asked first, in this order"),
         ("wrapper", SECTION, "", "parameters of the wrapper"),
+        _QCF,
+        _USE_QCF,
         *_RESOURCES,
     ),
     *_rows("module", "0.1.0", ACTIVE,
         *_CLUSTERING,
         ("order_by", ORDER, "", "keys by which its quanta are numbered, and so run, before those of the loop"),
     ),
-    *_rows("module", "DESDM", PLANNED, _THREADS),
+    *_rows("module", "DESDM", ACTIVE, *_THREADS),
     *_rows("module", "DESDM", RETIRED,
         _DEBUG,
         ("modnamepat", TEXT, "", "pattern of the names of logs and WCL files; facade names logs"
@@ -321,6 +339,7 @@ KEYWORDS: tuple[Keyword, ...] = (
          " one for a single letter, two for a word"),
         ("version_flag", TEXT, "", "option that makes it print its version"),
         ("cmdline", SECTION, "", "its command line"),
+        _QCF,
     ),
     *_rows("exec", "DESDM", PLANNED,
         ("version_pattern", TEXT, "", "regular expression that finds the version in what it prints; facade keeps all"
@@ -422,6 +441,30 @@ KEYWORDS: tuple[Keyword, ...] = (
     ),
     *_rows("max_jobs", "0.1.0", ACTIVE,
         ("<CATEGORY>", COUNT, "", "how many jobs of that category run at once"),
+    ),
+    *_rows("qcf", "DESDM", ACTIVE,
+        ("override", BOOL, "False", "only this section: not the patterns and excludes of those around it"),
+        ("patterns", SECTION, "", "what is looked for in what programs print, line by line"),
+        ("excludes", SECTION, "", "what a line must not hold to be a message"),
+        ("filter", SECTION, "", "texts that are replaced before; the saved log stays as it was printed"),
+    ),
+    *_rows("pattern", "DESDM", ACTIVE,
+        ("pattern", TEXT, REQUIRED, "regular expression, taken as it is written, blind to case"),
+        ("lvl", LEVEL, "1", "1 error, 2 warning, 3 information"),
+        ("priority", INT, "", "of the patterns that a line matches, that with the lowest number counts; without it,"
+         " the position in the section"),
+        ("execname", LIST, "", "programs, wrappers or modules that it is for; without it, or with global, for all"),
+        ("number_of_lines", COUNT, "1", "lines of the message, the one that matches included"),
+        ("only_matched", BOOL, "False", "keep of the line what matches"),
+    ),
+    *_rows("exclude", "DESDM", ACTIVE,
+        ("pattern", TEXT, REQUIRED, "regular expression: a line that matches it is no message"),
+        ("exec", LIST, "", "programs, wrappers or modules that it is for; without it, for all"),
+    ),
+    *_rows("filter", "DESDM", ACTIVE,
+        ("replace_pattern", TEXT, REQUIRED, "text to replace, or chr(27): the character of that number"),
+        ("with_pattern", TEXT, "", "text to put in its place"),
+        ("exec", LIST, "", "programs, wrappers or modules that it is for; without it, for all"),
     ),
     *_rows("archive", "DESDM", ACTIVE,
         ("root", PATH, "archive", "its directory; counts in the site file, is a variable in a campaign"),

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from facade.errors import Fault
 from facade.files import FileType
-from facade.needs import NOTHING, Needs
+from facade.messages import Rules
+from facade.needs import NOTHING, Allowance, Needs
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar, Slot, Template
 from facade.wcl.tree import Document, Section, Value
@@ -131,6 +132,8 @@ class ExecSpec:
     generated: tuple[Ref, ...] = ()
     ancestry: tuple[tuple[Ref, Ref], ...] = ()
     version_flag: str = ""
+    messages: Rules | None = None
+    """What is looked for in its output."""
 
 
 class Bounds(NamedTuple):
@@ -173,10 +176,18 @@ class Module:
     """Keys that number its quanta before those of the loop, and whether their largest value comes first."""
     needs: Needs = NOTHING
     """What one quantum needs."""
+    threads: int = 1
+    """How many of its quanta run at once in a job."""
     bounds: Bounds = ANY_SIZE
     list_order: tuple[str, ...] = ()
     """Lists whose queries are asked first, in this order."""
     noop: bool = False
+
+    @property
+    def allowance(self) -> Allowance:
+        """What one of its quanta may take in a job."""
+        one = self.needs
+        return Allowance(one.walltime, one.memory, one.growth, one.most, self.threads, max(1, one.cpus))
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from facade.campaign import resources
 from facade.campaign.datasets import DatasetReader, Named, parts
-from facade.campaign.faults import Faults, Keys, key_of
+from facade.campaign.faults import Faults, Keys, key_of, resolved
+from facade.campaign.messages import MessageReader, check_keys
 from facade.campaign.model import ExecSpec, Hyphen, Module, Ref
 from facade.campaign.rules import check_module
 from facade.campaign.vocabulary import Vocabulary
 from facade.campaign.words import BOOL, HYPHEN, KEYS, ORDER, TEXT
 from facade.files import FileType
 from facade.wcl.scope import Scope
+from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Section, Value
 
 POSITIONAL = re.compile(r"_0*([1-9][0-9]*)(?:_.*)?$")
@@ -33,9 +37,10 @@ class ModuleReader:
         scope: Scope,
         filetypes: Mapping[str, FileType],
         faults: Faults,
+        messages: MessageReader,
     ) -> None:
         self.name, self.block, self.section, self.faults = name, block, section, faults
-        self.scopes = (section, block_section, scope.root)
+        self.scopes, self.messages = (section, block_section, scope.root), messages
         self.scope, self.keys, self.named = scope, Keys(scope, faults), Named(name, section, faults)
         self.datasets = DatasetReader(self.named, self.keys, self.scopes, filetypes, faults)
 
@@ -70,6 +75,7 @@ class ModuleReader:
             jobs_by=keys.word(jobs_by, "divide_jobs_by", KEYS, ()),
             order_by=keys.word(section, "order_by", ORDER, ()),
             needs=resources.needs(section, keys),
+            threads=resources.threads(self.scopes, keys),
             bounds=resources.bounds(self.scopes, keys),
             list_order=self.list_order(),
             noop=noop,
@@ -82,9 +88,11 @@ class ModuleReader:
     def spelling(self, vocabulary: Vocabulary) -> None:
         """Check the keys of the module and of the sections in it."""
         vocabulary.check("module", self.section, self.scope)
+        check_keys(vocabulary, self.section, self.scope)
         for name, section in self.section.sections():
             if _EXEC.match(name):
                 vocabulary.check("exec", section, self.scope)
+                check_keys(vocabulary, section, self.scope)
                 if (cmdline := section.section("cmdline")) is not None:
                     vocabulary.check("cmdline", cmdline, self.scope)
             elif name in ("file", "list"):
@@ -136,7 +144,15 @@ class ModuleReader:
             generated=generated,
             ancestry=ancestry,
             version_flag=self.keys.word(section, "version_flag", TEXT, ""),
+            messages=self.messages.rules((section, *self.scopes), self.keys, self.names(section, execname)),
         )
+
+    def names(self, section: Section, execname: Value) -> tuple[str, ...]:
+        """Return what a program may be called in patterns of messages."""
+        name = execname.text
+        with suppress(MissingVariable, BadReference):
+            name = resolved(execname, replace(self.scope, search=section)).text
+        return self.name, self.section.text("wrappername"), name, name.rpartition("/")[2]
 
     def ancestry(self, section: Section) -> tuple[tuple[Ref, Ref], ...]:
         """Read ``parent:child, …``."""

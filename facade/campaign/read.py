@@ -14,6 +14,7 @@ from facade.campaign.among import check_among
 from facade.campaign.check import check_variables
 from facade.campaign.columns import Columns
 from facade.campaign.faults import Faults, Keys, in_order
+from facade.campaign.messages import MessageReader, check_keys
 from facade.campaign.model import Block, Campaign
 from facade.campaign.module import ModuleReader
 from facade.campaign.names import check_names
@@ -91,6 +92,7 @@ def examine(document: Document) -> Examined:
     check_names(columns, faults)
     _check_planning(campaign.blocks, faults)
     if blocks.complete:
+        blocks.messages.check_programs()
         check_shadowed(campaign, watch, vocabulary.used.named, faults)
     found = in_order([*document.warnings, *faults.ordered(), *faults.ordered("warning")])
     sound = frozenset(module.name for module in campaign.modules if module.name not in unsound)
@@ -134,6 +136,7 @@ def _check_planning(blocks: tuple[Block, ...], faults: Faults) -> None:
 def _check_shared(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
     """Check the keys of all sections that do not belong to a block or module."""
     vocabulary.check("campaign", root, scope)
+    check_keys(vocabulary, root, scope)
     for name in ("filename_pattern", "job_environment", "max_jobs"):
         if (section := root.section(name)) is not None:
             vocabulary.check(name, section, scope)
@@ -203,6 +206,7 @@ class _Blocks:
         self.root, self.scope = bare.document.root, bare.scope()
         self.filetypes, self.vocabulary, self.faults = filetypes, vocabulary, faults
         self.blocks, self.modules = (self.root.section(kind) or Section() for kind in ("block", "module"))
+        self.messages = MessageReader(faults)
         self.ran: dict[str, str] = {}
         self.needs = NOTHING
         self.complete = True
@@ -230,6 +234,7 @@ class _Blocks:
         scope = replace(self.scope, current={"blockname": name}, members={**self.scope.members, "block": name})
         self.faults.needed(section, "modulelist", f"block '{name}'", code="F208")
         self.vocabulary.check("block", section, scope)
+        check_keys(self.vocabulary, section, scope)
         modules = []
         for item, module_name in self.names(Keys(scope, self.faults), section, "modulelist", "module"):
             module = self.modules.section(module_name)
@@ -248,7 +253,9 @@ class _Blocks:
                     members={**scope.members, "module": module_name},
                 )
                 before = self.faults.errors
-                reader = ModuleReader(module_name, name, module, section, inner, self.filetypes, self.faults)
+                reader = ModuleReader(
+                    module_name, name, module, section, inner, self.filetypes, self.faults, self.messages
+                )
                 modules.append(reader.read(self.vocabulary))
                 self.unsound |= {module_name} if self.faults.errors > before else set()
         keys = Keys(scope, self.faults)

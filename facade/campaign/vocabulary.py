@@ -35,6 +35,10 @@ _PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "columns": (("columns",), _CLOSED),
     "job_environment": (("job_environment",), _OPEN),
     "max_jobs": (("max_jobs",), _CLOSED),
+    "qcf": (("qcf",), _CLOSED),
+    "pattern": (("pattern",), _CLOSED),
+    "exclude": (("exclude",), _CLOSED),
+    "filter": (("filter",), _CLOSED),
     "archive": (("archive", "campaign"), _OPEN),
     "site": (("campaign",), _OPEN),
 }

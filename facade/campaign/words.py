@@ -22,6 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*$")
 _UNFIT = re.compile(r"^[^A-Za-z0-9]|[^A-Za-z0-9_.+-]+")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}$")
 _COUNT = re.compile(r"0*[1-9][0-9]{0,8}$")
+_FACTOR = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?$")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*")
 _PART = re.compile(r"([0-9]+)\s*([dhms])\s*", re.IGNORECASE)
 _CLOCK = re.compile(r"([0-9]+):([0-5][0-9]):([0-5][0-9])$")
@@ -66,6 +67,12 @@ def _count(value: Value) -> int:
     if not _COUNT.match(value.text):
         raise BadWord(value)
     return int(value.text)
+
+
+def _factor(value: Value) -> float:
+    if not _FACTOR.match(value.text) or float(value.text) < 1:
+        raise BadWord(value)
+    return float(value.text)
 
 
 def _size(default: str) -> Callable[[Value], int]:
@@ -192,6 +199,7 @@ LATE = choice(AT_SUBMISSION, "late")
 BOOL = Kind("bool", "true or false", f"write {', '.join(TRUE)}, or {', '.join(FALSE)}; case makes no difference", _flag)
 INT = Kind("int", "a whole number", "write digits, with - in front if it is below zero", _integer)
 COUNT = Kind("count", "a whole number from 1", "write at most 9 digits", _count)
+FACTOR = Kind("factor", "a number from 1", "write 2, or 1.5", _factor)
 SIZE = Kind("size", "a size", "write 8GB, 512 MB, 1.5GiB; KB, MB, GB, TB are powers of 1024; 512 is 512 MB", _size("m"))
 DISK = Kind("disk", "a size", "write 8GB, 512 MB, 1.5GiB; KB, MB, GB, TB are powers of 1024; 512 is 512 KB", _size("k"))
 """As HTCondor: a plain number of request_memory is megabytes, one of request_disk kilobytes."""
@@ -215,9 +223,10 @@ SECTION = Kind("section", "a section", "write <name> and </name> on lines of the
 HYPHEN = choice(*[style.value for style in Hyphen])
 LIST_FORMAT = choice("textsp", "textcsv", "texttab")
 QUERY_OUTPUT = choice("wcl", "json")
+LEVEL = choice("1", "2", "3")
 
 KINDS: tuple[Kind[Any], ...] = (
-    BOOL, INT, COUNT, SIZE, DISK, TIME, NAME, NAMES, KEYS, ORDER, LIST, LIMITS, TEXT, PATH, BELOW, REF, REFS,
+    BOOL, INT, COUNT, FACTOR, SIZE, DISK, TIME, NAME, NAMES, KEYS, ORDER, LIST, LIMITS, TEXT, PATH, BELOW, REF, REFS,
     FILEPAT, DIRPAT, SECTION,
 )  # fmt: skip
 """Every type that has a name; a choice is its own name."""

@@ -58,6 +58,10 @@ ORIGINAL = {
     "wrapper": "job_repo_dir mapper butler_template ref_cats_root untar_files per_file_cmdline add_cmdline",
     "filetype": "metadata_table filetype_mgmt hdus",
     "directory_pattern": "ops runtime",
+    "qcf": "override patterns excludes filter",
+    "pattern": "pattern lvl priority execname number_of_lines only_matched",
+    "exclude": "pattern exec",
+    "filter": "replace_pattern with_pattern",
 }
 """The keywords of desdm.md §1.7, of its LSST wrapper (§4.4) and of filetypes (§5)."""
 
@@ -166,7 +170,7 @@ class TestWithoutEffect:
 
     @pytest.mark.parametrize(
         "line",
-        ["use_db_out = True", "use_qcf = yes", "use_db_in = F", "dry_run = no", "master_savefiles = FILE",
+        ["use_db_out = True", "use_db_in = F", "dry_run = no", "master_savefiles = FILE",
          "master_compression = never", "when_to_email = NEVER", "purge_job_dir = success",
          "transfer_semname = __NONE__", "request_cpus = 01", "fileclass = x"],
     )  # fmt: skip
@@ -174,7 +178,7 @@ class TestWithoutEffect:
         assert warned(new=f"{line}\n") == []
 
     def test_sections_are_told_too(self) -> None:
-        assert [w[:2] for w in warned(new="<qcf>\noverride = True\n</qcf>\n")] == [("F221", "<qcf> has no effect yet")]
+        assert [w[:2] for w in warned(new="<exec_def>\n</exec_def>\n")] == [("F221", "<exec_def> has no effect yet")]
         whole = WHOLE.replace("        </coadd>", "<hdrupd_primary>\na = b\n</hdrupd_primary>\n</coadd>")
         assert [w[:2] for w in warned(whole=whole)] == [("F221", "<hdrupd_primary> has no effect yet")]
 
@@ -291,7 +295,7 @@ class TestUnknownSections:
         section = "    <zork>\n    a = b\n</zork>\n<file>\n<raw>"
         assert warned("    <file>\n        <raw>", section) == [
             ("F226", "<zork> means nothing in a module section, and nothing refers to it",
-             "sections here: exec_<N>, file, list, wrapper")
+             "sections here: qcf, exec_<N>, file, list, wrapper")
         ]  # fmt: skip
         used = WHOLE.replace("i = ${file.raw.fullname}", "i = ${module.reduce.zork.a}")
         assert warned("    <file>\n        <raw>", section, used) == []
@@ -304,7 +308,7 @@ class TestUnknownSections:
         found = warned("    <file>\n        <raw>", "<job_environment>\na = b\n</job_environment>\n<file>\n<raw>")
         assert found == [
             ("F226", "<job_environment> means nothing in a module section, and nothing refers to it",
-             "sections here: exec_<N>, file, list, wrapper")
+             "sections here: qcf, exec_<N>, file, list, wrapper")
         ]  # fmt: skip
 
     def test_a_value_in_file_itself(self) -> None:
