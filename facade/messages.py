@@ -53,6 +53,19 @@ class Rules(NamedTuple):
     filters: tuple[Filter, ...] = ()
 
 
+def rules_of(plain: Any) -> Rules:
+    """Return rules from their JSON: lists in the place of tuples. Raises TypeError or ValueError if they are none."""
+    patterns, excludes, filters = plain
+    found = Rules(tuple(Pattern(*one) for one in patterns), tuple(excludes), tuple(Filter(*one) for one in filters))
+    texts = [one.pattern for one in found.patterns] + [
+        *found.excludes,
+        *(text for one in found.filters for text in one),
+    ]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("patterns, excludes and filters are texts")
+    return found
+
+
 class Finder:
     """Finds which of many patterns a line matches. Texts are valid UTF-8; lines end with a newline.
 
