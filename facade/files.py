@@ -71,6 +71,8 @@ def clean_path(path: str) -> str | None:
 
 def name_fault(name: str) -> str | None:
     """Say what is wrong with *name* as a file name, or None if nothing is."""
+    if 2 < len(name) < MAX_NAME and name.isascii() and name.isprintable() and "/" not in name:
+        return None  # as nearly every name is; to see that costs a quarter of what follows
     if not name or name in (".", ".."):
         return "is empty"
     if _UNFIT.search(name):

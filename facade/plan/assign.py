@@ -8,12 +8,13 @@ from facade.campaign import FileSpec, ListSpec, Module
 from facade.files import clean_path, join, name_fault, natural_key, split_compression
 from facade.plan.bench import Draft, ListLine, Missing, Workbench, place_of_name
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
-from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use
+from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use, maker_of
 from facade.plan.programs import Program
 from facade.plan.templates import Compiled, Naming
 from facade.wcl.template import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
+new_use, planned_file = maker_of(Use), maker_of(PlannedFile)
 SEPARATORS = {"textsp": " ", "textcsv": ", ", "texttab": "\t"}
 
 
@@ -191,7 +192,7 @@ class Assigner:
         rename = naming.rename.format(values) if naming.rename else ""
         if rename and (reason := name_fault(rename)):
             raise BadReference(f"rename_file of {section} {reason}: '{rename}'", code="F507")
-        draft.inputs[Use(section, index, path, rename)] = None
+        draft.inputs[new_use((section, index, path, rename))] = None
         draft.assign(section, index)
         file = self.bench.files[index]
         return join(path, file.filename + file.compression), file.filename
@@ -305,7 +306,7 @@ class Assigner:
                 path = self.directory(naming.path.format(values), f"the directory of {section}", "the job")
             described = self.described(draft, spec, naming, values)
             index = self.new_file(draft, spec, naming, spec.filetype, described, values)
-            draft.outputs.append(Use(section, index, path))
+            draft.outputs.append(new_use((section, index, path, "")))
             draft.assign(section, index)
             file = self.bench.files[index]
             named.append((join(path, file.filename + file.compression), file.filename))
@@ -355,7 +356,7 @@ class Assigner:
         else:
             producer, optional, save = -1, False, True
         known = None, None, metadata  # neither size nor checksum
-        file = PlannedFile(filename, compression, filetype, archive_path, producer, *known, optional, save)
+        file = planned_file((filename, compression, filetype, archive_path, producer, *known, optional, save, ""))
         index = self.bench.add(file)
         self.bench.made_by[index] = draft.module, draft.keys, spec
         return index

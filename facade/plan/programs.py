@@ -8,9 +8,10 @@ from typing import NamedTuple
 from facade.campaign import ExecSpec, Ref
 from facade.plan.bench import Draft
 from facade.plan.command import Command
-from facade.plan.model import PlannedExec
+from facade.plan.model import PlannedExec, maker_of
 from facade.provenance import derive
 
+planned_exec = maker_of(PlannedExec)
 Names = tuple[str, ...]
 """Names under which a quantum's files are assigned: ``file.x``, ``list.l``, ``list.l.x``."""
 
@@ -51,7 +52,7 @@ class Program(NamedTuple):
             derived = tuple(dict.fromkeys(derived))
         argv = self.command.argv(draft.values, draft.lines)
         used, generated = _files(files, self.used), _files(files, self.generated)
-        return PlannedExec(self.num, argv, used, generated, derived, self.version_flag)
+        return planned_exec((self.num, argv, used, generated, derived, self.version_flag))
 
 
 def _files(assigned: Mapping[str, Sequence[int]], names: Names) -> tuple[int, ...]:
