@@ -78,10 +78,12 @@ class RunDirectory:
 
     def write(self) -> None:
         """Write ``run.json`` in one move: readers see the old one or the new one."""
-        text = json.dumps(_to_plain(self), separators=(",", ":"), ensure_ascii=False)
+        import msgspec  # eight times as fast; most of what reads a run directory writes none
+
+        data = msgspec.json.encode(_to_plain(self))
         draft = self.path / f".{FILE}.{os.getpid()}"
-        with open(draft, "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
+        with open(draft, "wb") as stream:
+            stream.write(data + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(draft, self.path / FILE)
