@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from facade.campaign.faults import Faults, Keys, key_of
 from facade.campaign.model import Bounds, Throttles
-from facade.campaign.words import COUNT, DISK, INT, LIMITS, NAME, SIZE, TEXT, TIME
+from facade.campaign.words import BOOL, COUNT, DISK, FACTOR, INT, LIMITS, NAME, SIZE, TEXT, TIME
 from facade.needs import Needs
 from facade.wcl.tree import Section
 
@@ -25,19 +25,28 @@ def needs(section: Section, keys: Keys) -> Needs:
         requirements=keys.word(section, "condorjobreq", TEXT, ""),
         priority=keys.word(section, "priority", INT, 0),
         category=keys.word(section, "category", NAME, "").lower(),
+        growth=keys.word(section, "memory_growth", FACTOR, 0.0),
+        most=-(-keys.word(section, "memory_max", SIZE, 0) // _MB),
     )
 
 
 def bounds(scopes: Sequence[Section], keys: Keys) -> Bounds:
     """Return how large jobs may be; *scopes* are the sections that may say it, nearest first."""
-
-    def nearest(key: str) -> Section:
-        return next((section for section in scopes if section.value(key) is not None), scopes[0])
-
     return Bounds(
-        most=keys.word(nearest("max_quanta_per_job"), "max_quanta_per_job", COUNT, 0),
-        target=keys.word(nearest("job_target_time"), "job_target_time", TIME, 0),
+        most=keys.word(_nearest(scopes, "max_quanta_per_job"), "max_quanta_per_job", COUNT, 0),
+        target=keys.word(_nearest(scopes, "job_target_time"), "job_target_time", TIME, 0),
     )
+
+
+def threads(scopes: Sequence[Section], keys: Keys) -> int:
+    """Return how many quanta of a module run at once in a job; *scopes* as in `bounds`."""
+    if not keys.word(_nearest(scopes, "master_use_fwthreads"), "master_use_fwthreads", BOOL, True):
+        return 1
+    return keys.word(_nearest(scopes, "max_fwthreads"), "max_fwthreads", COUNT, 1)
+
+
+def _nearest(scopes: Sequence[Section], key: str) -> Section:
+    return next((section for section in scopes if section.value(key) is not None), scopes[0])
 
 
 def throttles(root: Section, keys: Keys) -> Throttles:
