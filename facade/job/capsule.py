@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from facade.errors import InputError
 from facade.job import shard
 from facade.job.shard import CAPSULE as FORMAT
+from facade.messages import Rules, rules_of
 
 Scalar = str | int | float | bool | None
 Name = tuple[str, str]
@@ -92,6 +93,8 @@ class Exec:
     used: tuple[str, ...]
     generated: tuple[str, ...]
     derived: tuple[tuple[str, str], ...]
+    messages: int | None = None
+    """Which of the capsule's rules say what is looked for in its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,7 @@ class Capsule:
     archive_root: str
     environment: Mapping[str, str]
     filetypes: Mapping[str, FileType]
+    messages: tuple[Rules, ...] = ()
     quanta: tuple[Quantum, ...]
 
 
@@ -166,6 +170,7 @@ def read(path: Path) -> Capsule:
         archive_root=archive.text("root"),
         environment=node.texts("environment"),
         filetypes={name: _filetype(child) for name, child in node.named("filetypes")},
+        messages=tuple(_rules(node, one) for one in node.many("messages", list, ())),
         quanta=node.children("quanta", _quantum),
     )
 
@@ -248,7 +253,15 @@ def _exec(node: _Node) -> Exec:
         used=node.many("used", str, ()),
         generated=node.many("generated", str, ()),
         derived=tuple((child, parent) for child, parent in pairs),
+        messages=node.optional("messages", int),
     )
+
+
+def _rules(node: _Node, plain: list[Any]) -> Rules:
+    try:
+        return rules_of(plain)
+    except (TypeError, ValueError) as error:
+        raise node.fault("messages", f"expected [patterns, excludes, filters]: {error}") from None
 
 
 def _word(node: _Node, word: object) -> Word:

@@ -17,6 +17,7 @@ from facade.job import execute
 from facade.job.capsule import Capsule, Exec, Name, Quantum, full
 from facade.job.collect import Product, collect
 from facade.job.failure import Failure, StepError, failure_of
+from facade.job.follow import Follower, Searches
 from facade.job.headers import filled
 from facade.job.logfile import Log, log_name
 from facade.job.staging import Stager, make_folders, write_lists
@@ -39,6 +40,7 @@ class Job:
     write: Callable[..., None]
     """Append lines to the receipt and tell the registry."""
     versions: dict[tuple[str, ...], str] = field(default_factory=dict)
+    searches: Searches = field(default_factory=lambda: Searches(()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,9 @@ class QuantumRun:
         self._recorded = False
         self._log_name: Name = (log_name(quantum.log_name, job.run), "")
         self._log = Log(job.directory / "log" / self._log_name[0])
+        self._messages = Follower(
+            self._log.file, self._log.handle, quantum.task_id, job.searches, job.write, lambda: bool(job.stop.signum)
+        )
 
     def run(self) -> Failure | None:
         """Run the quantum and return why it failed, or None."""
@@ -106,6 +111,7 @@ class QuantumRun:
         self._state(State.RUNNING)
         for item in self._quantum.execs:
             self._execute(item, wrapper.command(view, filled(item.argv, self._job.directory)))
+        self._messages.finish()
         self._step = "collect"
         self._state(State.SAVING)
         products = collect(self._job.directory, self._quantum.outputs, self._job.capsule.filetypes)
@@ -122,8 +128,11 @@ class QuantumRun:
         job.stop.check()
         version = self._version(argv[0], item.version_flag)
         self._log.starting(item.execnum, item.name, argv)
-        ended = execute.run(argv, cwd=job.directory, env=job.env, log=self._log.handle, stop=job.stop)
+        with self._messages.following(item):
+            ended = execute.run(argv, cwd=job.directory, env=job.env, log=self._log.handle, stop=job.stop)
         self._log.ended(item.execnum, item.name, ended)
+        if self._messages.trouble:
+            self._log.note(self._messages.trouble)
         known = self._names()
         job.write({
             "kind": "exec", "quantum": quantum.task_id, "execnum": item.execnum, "name": item.name,
@@ -200,6 +209,7 @@ class QuantumRun:
 
     def _fail(self, error: Exception) -> Failure:
         """Write down what went wrong; the log is registered and stored as far as that is still possible."""
+        self._messages.finish()
         failure = failure_of(error, self._step)
         where = f"job directory kept: {self._job.directory}"
         if not self._recorded:

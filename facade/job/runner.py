@@ -19,6 +19,7 @@ from facade.job import capsule as capsules
 from facade.job import execute, history, receipt, surroundings
 from facade.job.capsule import Capsule, Name, Quantum, full
 from facade.job.failure import Failure, failure_of
+from facade.job.follow import Searches
 from facade.job.history import Checksums, Expected, Made
 from facade.job.quantum import Job, QuantumRun
 from facade.job.staging import Stager
@@ -159,6 +160,7 @@ class JobRunner:
             stop=self._stop,
             env=execute.environment(self._capsule.environment),
             write=self._write,
+            searches=Searches(self._capsule.messages),
         )
 
     def _started(self) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def _whole(line: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         "archive": common["archive"],
         "environment": common["environment"],
         "filetypes": common["filetypes"],
+        "messages": common["messages"],
         "quanta": [_quantum(row, common, files) for row in line["quanta"]],
     }
 
@@ -102,7 +103,7 @@ def _quantum(row: list[Any], common: Mapping[str, Any], files: _Files) -> dict[s
         "inputs": [files.source(use) for use in found["inputs"]],
         "lists": [files.listing(one) for one in found["lists"]],
         "outputs": [files.product(use) for use in found["outputs"]],
-        "execs": [files.program(one) for one in found["execs"]],
+        "execs": [files.program(one, form["messages"]) for one in found["execs"]],
     }
 
 
@@ -138,13 +139,14 @@ class _Files:
         file = self._files[use["file"]]
         return {**self._named(use), "optional": file["optional"], "save": file["save"]}
 
-    def program(self, row: list[Any]) -> dict[str, Any]:
+    def program(self, row: list[Any], messages: Mapping[str, int]) -> dict[str, Any]:
         one = self._row("exec", row)
         return {
             "execnum": one["num"],
             "name": one["argv"][0] if one["argv"] else "",
             "argv": one["argv"],
             "version_flag": one["version_flag"],
+            "messages": messages.get(str(one["num"])),
             "used": self._names(one["used"]),
             "generated": self._names(one["generated"]),
             "derived": [self._names(pair) for pair in one["derived"]],

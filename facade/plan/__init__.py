@@ -16,6 +16,7 @@ from facade.plan.bench import Missing, Workbench
 from facade.plan.datasets import Inputs
 from facade.plan.jobs import make_jobs
 from facade.plan.memory import uncollected
+from facade.plan.messages import messages_of
 from facade.plan.model import (
     Job,
     Plan,
@@ -124,6 +125,7 @@ def _plan(
         needs=needs,
         max_jobs={**({"": throttles.jobs} if throttles.jobs else {}), **throttles.categories},
         max_idle=throttles.idle,
+        messages=messages_of(campaign.modules),
     )
 
 

@@ -67,7 +67,12 @@ class Cutter:
         """Return what the capsules of all jobs share, as JSON."""
         plan, tasks, around = self._plan, self._tasks, self._around
         modules = {
-            module: {"wrapper": plan.wrappers[module], "columns": columns, "shared": self._shared[module]}
+            module: {
+                "wrapper": plan.wrappers[module],
+                "messages": plan.messages.programs.get(module, {}),
+                "columns": columns,
+                "shared": self._shared[module],
+            }
             for module, columns in self._columns.items()
         }
         tree = {
@@ -83,6 +88,7 @@ class Cutter:
             "filetypes": dict(sorted(plan.filetypes.items())),
             "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=True)],
             "modules": modules,
+            "messages": plan.messages.rules,
             "columns": {
                 "file": PlannedFile._fields,
                 "use": Use._fields,

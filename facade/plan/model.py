@@ -18,6 +18,8 @@ import msgspec
 from facade.errors import InputError
 from facade.needs import NOTHING, Needs, from_plain
 from facade.plan.memory import uncollected
+from facade.plan.messages import NO_MESSAGES, Messages
+from facade.plan.messages import from_plain as read_messages
 from facade.wcl.template import Scalar, bind_attempt
 
 FORMAT = 1
@@ -168,6 +170,8 @@ class Plan:
     max_jobs: Mapping[str, int] = field(default_factory=dict)
     """How many jobs of a category run at once, "" for all jobs; ``max_idle`` how many may be idle in a queue."""
     max_idle: int = 0
+    messages: Messages = NO_MESSAGES
+    """What is looked for in what programs print."""
 
     def quantum(self, wrapnum: int) -> Quantum:
         """Return the quantum with this number."""
@@ -274,6 +278,7 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "needs": plan.needs,
         "max_jobs": dict(plan.max_jobs),
         "max_idle": plan.max_idle,
+        **({"messages": plan.messages} if plan.messages.rules else {}),
     }
 
 
@@ -329,6 +334,7 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
         needs=tuple(from_plain(one) for one in plain["needs"]),
         max_jobs=plain["max_jobs"],
         max_idle=plain["max_idle"],
+        messages=read_messages(plain.get("messages")),
     )  # fmt: skip
 
 

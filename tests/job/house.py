@@ -29,6 +29,7 @@ class House:
     root: Path
     quanta: list[dict[str, Any]] = field(default_factory=list)
     filetypes: dict[str, Any] = field(default_factory=dict)
+    messages: list[Any] = field(default_factory=list)
     jobnum: int = 7
     task_id: int = 12
     attempt_id: int = 1
@@ -104,6 +105,7 @@ class House:
             "archive": {"name": "home", "root": str(self.archive)},
             "environment": {"PATH": os.environ["PATH"], "FACADE_TEST": "yes"},
             "filetypes": self.filetypes,
+            "messages": self.messages,
             "quanta": self.quanta,
         }
         self.capsule.write_text(json.dumps(tree))
