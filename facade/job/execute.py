@@ -1,93 +1,28 @@
 """Run programs: the only place in the job that starts processes.
 
 A program gets its own session, so that it and everything it started can be ended together, and no shell ever sees its
-arguments. `Stop` turns a signal to the job into an orderly end of the program that runs.
+arguments. What it leaves running, in its group or as a daemon of its own, is killed when it ends.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from facade.job.receipt import now
+from facade.job.stop import Stop, signal_group
+from facade.job.strays import MARK, end_children
+from facade.job.watch import Limits, watched
 
-GRACE = 10.0
-"""Seconds between asking a program to end and killing it."""
+NONE = Limits()
 
 PRIVATE = ("FACADE_DB", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE")
 """Variables that lead to the database; programs do not get them."""
-
-
-class Stopped(Exception):
-    """The job was told to end; raised where it is safe to stop."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"the job was told to end by {signal.Signals(signum).name}")
-        self.signum = signum
-
-
-class Stop:
-    """Remembers that the job was told to end, and passes it on to the program that runs: first TERM, later KILL."""
-
-    def __init__(self, grace: float = GRACE) -> None:
-        self.signum = 0
-        self._grace, self._group = grace, 0
-
-    def check(self) -> None:
-        """Raise Stopped if the job was told to end."""
-        if self.signum:
-            raise Stopped(self.signum)
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handle SIGTERM and SIGINT inside; does nothing outside the main thread, where signals do not arrive."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        handlers = {signal.SIGTERM: self._told, signal.SIGINT: self._told, signal.SIGALRM: self._kill}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextlib.contextmanager
-    def guarding(self, group: int) -> Iterator[None]:
-        """Send on to process group *group* what arrives inside, or has arrived already."""
-        self._group = group
-        try:
-            if self.signum:
-                self._end()
-            yield
-        finally:
-            self._group = 0
-            if self.signum:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-
-    def _told(self, signum: int, _frame: FrameType | None) -> None:
-        again, self.signum = self.signum != 0, self.signum or signum
-        if self._group and again:
-            _signal_group(self._group, signal.SIGKILL)
-        elif self._group:
-            self._end()
-
-    def _end(self) -> None:
-        _signal_group(self._group, signal.SIGTERM)
-        signal.setitimer(signal.ITIMER_REAL, self._grace)
-
-    def _kill(self, _signum: int, _frame: FrameType | None) -> None:
-        if self._group:
-            _signal_group(self._group, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +40,10 @@ class Ended:
     oublock: int = 0
     problem: str = ""
     """Why the program could not be started, if it could not."""
+    broke: str = ""
+    """Which limit it was ended for: time or memory."""
+    strays: tuple[str, ...] = ()
+    """Daemons that it left behind, and that were killed."""
 
     @property
     def success(self) -> bool:
@@ -122,20 +61,32 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in PRIVATE} | dict(extra)
 
 
-def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: int, stop: Stop) -> Ended:
-    """Run *argv* in *cwd* with its output appended to file descriptor *log*; kill what it leaves running."""
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: int,
+    stop: Stop,
+    limits: Limits = NONE,
+    mark: str = "",
+) -> Ended:
+    """Run *argv* in *cwd* with its output appended to file descriptor *log*; kill what it leaves running.
+
+    *mark* tells its processes from those of other programs (`facade.job.strays`).
+    """
     start = now()
     try:
         process = subprocess.Popen(
-            argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+            argv, cwd=cwd, env={**env, MARK: mark} if mark else env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
     except (OSError, ValueError) as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         return Ended(start=start, end=now(), exit_code=code, problem=_not_started(argv[0], env, error))
     with stop.guarding(process.pid):
-        # waitid leaves the zombie in place, so that the group's number cannot be reused before the group is killed
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        _signal_group(process.pid, signal.SIGKILL)
+        broke = watched(process.pid, limits, stop.grace)
+        signal_group(process.pid, signal.SIGKILL)
         _, status, usage = os.wait4(process.pid, 0)
     code = process.returncode = os.waitstatus_to_exitcode(status)
     return Ended(
@@ -148,6 +99,8 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: int, sto
         maxrss=usage.ru_maxrss,
         inblock=usage.ru_inblock,
         oublock=usage.ru_oublock,
+        broke=broke,
+        strays=tuple(end_children(mark)) if mark else (),
     )
 
 
@@ -180,8 +133,3 @@ def _not_started(program: str, env: Mapping[str, str], error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
         return f"program {program!r} cannot be run: neither a binary for this machine nor a script with a #! line"
     return f"program {program!r} cannot be run: {error.strerror if isinstance(error, OSError) else error}"
-
-
-def _signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)

@@ -9,7 +9,7 @@ from typing import Any
 
 from facade.errors import FacadeError, MissingInputError, RefusedError, RegistryError, TransferError
 from facade.job.collect import OutputError
-from facade.job.execute import Stopped
+from facade.job.stop import Stopped
 from facade.states import FailureClass
 
 TAIL_LINES, TAIL_BYTES = 20, 16384

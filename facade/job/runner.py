@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,8 +23,10 @@ from facade.job.capsule import Capsule, Name, Quantum, full
 from facade.job.failure import Failure, failure_of
 from facade.job.follow import Searches
 from facade.job.history import Checksums, Expected, Made
+from facade.job.order import Order, Room
 from facade.job.quantum import Job, QuantumRun
 from facade.job.staging import Stager
+from facade.job.stop import GRACE, Stop, Stopped
 from facade.states import State
 
 RETRY = 75
@@ -41,7 +45,7 @@ def run_job(
     workdir: str | os.PathLike[str] | None = None,
     reporter: Reporter | None = None,
     expected: Expected | None = None,
-    grace: float = execute.GRACE,
+    grace: float = GRACE,
 ) -> int:
     """Run the quanta of a capsule that have not succeeded yet; return the exit code (see the module).
 
@@ -79,11 +83,11 @@ class JobRunner:
         *,
         reporter: Reporter | None = None,
         expected: Expected | None = None,
-        grace: float = execute.GRACE,
+        grace: float = GRACE,
     ) -> None:
         self._capsule, self._archive, self._reporter = capsule, archive, reporter
         self._checksums = Checksums(capsule, expected)
-        self._stop = execute.Stop(grace)
+        self._stop, self._writing = Stop(grace), threading.Lock()
         earlier = receipt.files(capsule.path.parent, capsule.stem)
         self._history = history.read(earlier)
         self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.stem)
@@ -96,7 +100,7 @@ class JobRunner:
             todo = [quantum for quantum in self._capsule.quanta if quantum.task_id not in self._history.done]
             failures = self._run_all(todo) if todo else []
             if self._stop.signum and not failures:
-                failures.append(failure_of(execute.Stopped(self._stop.signum), "upstream"))
+                failures.append(failure_of(Stopped(self._stop.signum), "upstream"))
             state = State.FAILED if failures else State.SUCCEEDED
             self._write({
                 "kind": "job-ended", "state": state.value, "failure": failures[0].line() if failures else None,
@@ -107,29 +111,22 @@ class JobRunner:
             return self._exit_code(failures)
 
     def _run_all(self, todo: Sequence[Quantum]) -> list[Failure]:
-        """Run *todo* in order; what needs the outputs of a failed quantum is blocked, the rest goes on."""
-        job = self._job()
-        failures: list[Failure] = []
-        lost: dict[Name, tuple[Quantum, Failure]] = {}
-        for quantum in todo:
-            if self._stop.signum:
-                break
-            failure = self._blocked(quantum, lost) or QuantumRun(job, quantum).run()
-            if failure is not None:
-                failures.append(failure)
-                lost |= {output.name: (quantum, failure) for output in quantum.outputs}
-        return failures
+        """Run *todo*; what needs the outputs of a failed quantum is blocked, the rest goes on."""
+        job, room = self._job(), Room.of(todo)
 
-    def _blocked(self, quantum: Quantum, lost: dict[Name, tuple[Quantum, Failure]]) -> Failure | None:
-        """Write that *quantum* cannot run, if it needs something that is *lost*."""
-        needs = [item for item in quantum.inputs if item.producer == self._capsule.jobnum and item.name in lost]
-        if not needs:
-            return None
-        maker, why = lost[needs[0].name]
+        def run(quantum: Quantum) -> Failure | None:
+            # quanta that run at the same time have folders of their own: programs leave all kinds of files behind
+            own = job if room.cpus == 1 else replace(job, directory=job.directory / f"w{quantum.wrapnum:05}")
+            return QuantumRun(own, quantum).run()
+
+        return Order(self._capsule.jobnum, todo, room, run, self._blocked, lambda: bool(self._stop.signum)).run()
+
+    def _blocked(self, quantum: Quantum, maker: Quantum, name: Name, why: Failure) -> Failure:
+        """Write that *quantum* cannot run, because *maker*, which makes *name*, failed."""
         failure = Failure(
             failure_class=why.failure_class,
             step="upstream",
-            message=f"needs {full(needs[0].name)} of quantum {maker.wrapnum} ({maker.module}), which did not succeed",
+            message=f"needs {full(name)} of quantum {maker.wrapnum} ({maker.module}), which did not succeed",
         )
         self._write({
             "kind": "quantum-ended", "quantum": quantum.task_id, "state": State.BLOCKED.value,
@@ -173,14 +170,15 @@ class JobRunner:
 
     def _write(self, *lines: dict[str, Any]) -> None:
         """Append *lines* to the receipt, then tell the reporter; one that fails is not asked again."""
-        for line in self._receipt.write(*lines):
-            if self._reporter is None:
-                continue
-            try:
-                self._reporter.put(line)
-            except Exception as error:  # the receipt has it; ingesting that mends everything
-                _say(f"cannot report to the registry: {error}; {self._receipt.path} has everything")
-                self._reporter = None
+        with self._writing:
+            for line in self._receipt.write(*lines):
+                if self._reporter is None:
+                    continue
+                try:
+                    self._reporter.put(line)
+                except Exception as error:  # the receipt has it; ingesting that mends everything
+                    _say(f"cannot report to the registry: {error}; {self._receipt.path} has everything")
+                    self._reporter = None
 
     def _exit_code(self, failures: Sequence[Failure]) -> int:
         if self._stop.signum:

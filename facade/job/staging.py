@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from facade.archive import Archive, Content, Transfer, content_of
@@ -40,6 +42,7 @@ class Stager:
         self.transfers: list[Transfer] = []
         """What it took to fetch what came from the archive."""
         self._made: dict[Name, Path] = {}
+        self._locks: dict[Path, threading.Lock] = {}
         self._verified: dict[Path, tuple[Content, Stamp]] = {}
 
     def add(self, name: Name, file: Path, content: Content) -> None:
@@ -47,8 +50,10 @@ class Stager:
         self._made[name] = file
         self.contents[name] = content
 
-    def stage(self, inputs: Sequence[Input]) -> int:
-        """Bring every one of *inputs* to its place; return how many bytes were copied.
+    def stage(self, inputs: Sequence[Input], directory: Path) -> int:
+        """Bring every one of *inputs* to its place below *directory*; return how many bytes were copied.
+
+        Quanta that run at the same time have directories of their own: each file is fetched once, and linked.
 
         Raises:
             MissingInputError, TransferError, RefusedError, RegistryError: see `facade.archive` and `Checksums`.
@@ -56,13 +61,20 @@ class Stager:
         foreign = [item for item in inputs if item.producer != self._jobnum]
         expected = self._checksums.of(foreign)
         self.contents |= expected
-        return sum(self._stage(item, expected.get(item.name)) for item in inputs)
+        return sum(self._stage(item, expected.get(item.name), directory) for item in inputs)
 
-    def _stage(self, item: Input, expected: Content | None) -> int:
+    def _stage(self, item: Input, expected: Content | None, directory: Path) -> int:
         self._check()
-        target = self._directory / item.path / item.called
+        place = directory / item.path / item.called
         if expected is None:
-            return self._stage_own(item, target)
+            return self._stage_own(item, place)
+        target = self._directory / item.path / item.called
+        with self._locks.setdefault(target, threading.Lock()):
+            size = self._shared(item, target, expected)
+        return size if target == place else size + _alias(target, place)
+
+    def _shared(self, item: Input, target: Path, expected: Content) -> int:
+        """Bring a file to its place in the directory that all quanta of the job share."""
         if self._verified.get(target) == (expected, _stamp(target)):
             return 0
         content = self._fetch(_join(item), target, expected)
@@ -85,8 +97,7 @@ class Stager:
         if made.archive_path is not None:
             return self._fetch(f"{made.archive_path}/{full(item.name)}".lstrip("/"), target, made.content).size
         for folder in self._kept:  # not saved, but the failed run may have left it on this machine
-            source_file = folder / item.path / full(item.name)
-            if source_file.is_file() and content_of(source_file) == made.content:
+            for source_file in _left_in(folder, item, made):
                 return copy_verified(source_file, target, made.content.size, made.content.checksum).size
         raise MissingInputError(
             f"{full(item.name)} was made by an earlier run of this job, which did not save it",
@@ -118,6 +129,14 @@ def make_folders(directory: Path, outputs: Sequence[Output]) -> None:
     """Make the folders that the programs write their outputs into."""
     for folder in dict.fromkeys(output.path for output in outputs):
         (directory / folder).mkdir(parents=True, exist_ok=True)
+
+
+def _left_in(folder: Path, item: Input, made: Made) -> Iterator[Path]:
+    """Yield where *folder*, the directory of an earlier run, has a file; quanta may have had folders of their own."""
+    name = full(item.name)
+    for file in (folder / item.path / name, *folder.glob(f"w[0-9]*/{glob.escape(item.path)}/{glob.escape(name)}")):
+        if file.is_file() and content_of(file) == made.content:
+            yield file
 
 
 def _join(item: Input) -> str:

@@ -50,7 +50,8 @@ class _Needs:
     def of(self, divided: Sequence[Divided]) -> tuple[tuple[Needs, ...], list[int]]:
         """Return the table of needs and, for each job, its index there."""
         campaign = self.campaign
-        if all(needs == NOTHING for needs in [b.needs for b in campaign.blocks] + [m.needs for m in campaign.modules]):
+        said = [*[b.needs for b in campaign.blocks], *[m.needs for m in campaign.modules]]
+        if all(needs == NOTHING for needs in said) and all(m.threads == 1 for m in campaign.modules):
             return (NOTHING,), [0] * len(divided)
         indexes = [self.index(one) for one in divided]
         return tuple(self.table) or (NOTHING,), indexes
@@ -69,7 +70,7 @@ class _Needs:
         block = self.campaign.blocks[job.block]
         modules = [module for module in block.modules if module.name in counts]
         try:
-            needs = of_job([(module.needs, counts[module.name]) for module in modules], block.needs)
+            needs = of_job([(m.needs, counts[m.name], m.threads) for m in modules], block.needs)
         except Categories as error:
             of = {module.name: module.needs.category or block.needs.category for module in modules}
             said = ", ".join(f"{name} {category or 'none'}" for name, category in of.items())

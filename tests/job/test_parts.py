@@ -9,6 +9,7 @@ import pytest
 
 from facade.errors import InputError
 from facade.job import execute, receipt, surroundings
+from facade.job.stop import Stop
 
 
 def test_receipts_count_up_and_lines_are_numbered(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_programs_that_cannot_be_run(tmp_path: Path) -> None:
     (tmp_path / "badbang").write_text("#!/no/such/interpreter\n")
     (tmp_path / "badbang").chmod(0o755)
     ended = {
-        name: execute.run([f"./{name}"], cwd=tmp_path, env={}, log=2, stop=execute.Stop())
+        name: execute.run([f"./{name}"], cwd=tmp_path, env={}, log=2, stop=Stop())
         for name in ("noexec", "nobang", "badbang", "nothing")
     }
     assert {name: end.exit_code for name, end in ended.items()} == {

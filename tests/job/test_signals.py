@@ -14,6 +14,7 @@ import pytest
 from job.house import House
 
 from facade.job import execute
+from facade.job.stop import Stop
 
 STUBBORN = """\
 import os, signal, sys, time
@@ -106,7 +107,7 @@ def test_a_worker_runs_job_after_job_and_keeps_its_stdout_clean(house: House, tm
 
 
 def test_a_stop_that_came_before_the_program_ends_it_at_once(tmp_path: Path) -> None:
-    stop = execute.Stop(0.5)
+    stop = Stop(0.5)
     stop.signum = signal.SIGTERM
     log = os.open(tmp_path / "log", os.O_CREAT | os.O_WRONLY)
     with stop.listening():
