@@ -7,7 +7,7 @@ in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from facade.errors import InputError
 from facade.job import shard
 from facade.job.shard import CAPSULE as FORMAT
 from facade.messages import Rules, rules_of
+from facade.needs import Allowance
 
 Scalar = str | int | float | bool | None
 Name = tuple[str, str]
@@ -107,6 +108,8 @@ class Quantum:
     wrapnum: int
     module: str
     wrapper: str
+    allowance: Allowance = field(default_factory=Allowance)
+    """What it may take, and how many of its module run at once."""
     keys: Mapping[str, Scalar]
     parameters: Mapping[str, str]
     log_name: str
@@ -188,6 +191,7 @@ def _quantum(node: _Node) -> Quantum:
         wrapnum=node.value("wrapnum", int),
         module=node.text("module"),
         wrapper=node.text("wrapper"),
+        allowance=Allowance(**node.value("allowance", dict, {})),
         keys=node.scalars("keys"),
         parameters=node.texts("parameters"),
         log_name=log.filename("filename"),

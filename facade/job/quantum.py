@@ -21,6 +21,7 @@ from facade.job.follow import Follower, Searches
 from facade.job.headers import filled
 from facade.job.logfile import Log, log_name
 from facade.job.staging import Stager, make_folders, write_lists
+from facade.job.stop import Stop, Stopped
 from facade.states import FailureClass, State
 
 
@@ -33,7 +34,7 @@ class Job:
     directory: Path
     archive: Archive
     stager: Stager
-    stop: execute.Stop
+    stop: Stop
     env: Mapping[str, str]
     abandoned: Mapping[int, frozenset[Content]]
     """What earlier runs of quanta that never succeeded recorded as outputs; it may be replaced."""
@@ -99,7 +100,7 @@ class QuantumRun:
         """Take every step up to the outputs; return the files to save."""
         self._log_head()
         self._state(State.STAGING)
-        size = self._job.stager.stage(self._quantum.inputs)
+        size = self._job.stager.stage(self._quantum.inputs, self._job.directory)
         self._log.note(f"staged {len(self._quantum.inputs)} inputs, {size} bytes copied")
         self._step = "prepare"
         make_folders(self._job.directory, self._quantum.outputs)
@@ -213,7 +214,7 @@ class QuantumRun:
         failure = failure_of(error, self._step)
         where = f"job directory kept: {self._job.directory}"
         if not self._recorded:
-            if not isinstance(error, FacadeError | StepError | execute.Stopped | OSError):
+            if not isinstance(error, FacadeError | StepError | Stopped | OSError):
                 self._log_traceback(error)
             failure = failure.with_tail(self._log.file)
             self._log.note(f"failed in {failure.step} ({failure.failure_class}): {failure.message}\n{where}")

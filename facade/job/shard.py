@@ -97,6 +97,7 @@ def _quantum(row: list[Any], common: Mapping[str, Any], files: _Files) -> dict[s
         "wrapnum": found["wrapnum"],
         "module": module,
         "wrapper": form["wrapper"],
+        "allowance": form["allowance"],
         "keys": found["keys"],
         "parameters": found["parameters"],
         "log": {"filename": found["log"], "archive_path": found["log_path"]},

@@ -12,6 +12,7 @@ from facade.campaign import Block, Campaign, Module
 from facade.campaign.faults import fault_of
 from facade.errors import CampaignError, Fault, MissingInputError
 from facade.files import clean_path
+from facade.needs import Allowance
 from facade.plan.bench import Missing, Workbench
 from facade.plan.datasets import Inputs
 from facade.plan.jobs import make_jobs
@@ -123,6 +124,7 @@ def _plan(
         jobs=jobs,
         queries=tuple(queries),
         needs=needs,
+        allowances={m.name: a for m in campaign.modules if (a := m.allowance) != Allowance() and not m.noop},
         max_jobs={**({"": throttles.jobs} if throttles.jobs else {}), **throttles.categories},
         max_idle=throttles.idle,
         messages=messages_of(campaign.modules),

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from facade.needs import Allowance
 from facade.plan.model import Job, Plan, PlannedExec, PlannedFile, PlannedList, Quantum, Use, simple
 from facade.wcl.template import bind_attempt
 
@@ -69,6 +70,7 @@ class Cutter:
         modules = {
             module: {
                 "wrapper": plan.wrappers[module],
+                "allowance": plan.allowances.get(module, Allowance())._asdict(),
                 "messages": plan.messages.programs.get(module, {}),
                 "columns": columns,
                 "shared": self._shared[module],

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from facade.errors import InputError
-from facade.needs import NOTHING, Needs, from_plain
+from facade.needs import NOTHING, Allowance, Needs, from_plain
 from facade.plan.memory import uncollected
 from facade.plan.messages import NO_MESSAGES, Messages
 from facade.plan.messages import from_plain as read_messages
@@ -165,6 +165,8 @@ class Plan:
     jobs: tuple[Job, ...]
     queries: tuple[PlannedQuery, ...] = ()
     environment: Mapping[str, str]
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
+    """What quanta of a module may take, where anything is said of it."""
     needs: tuple[Needs, ...] = (NOTHING,)
     """What jobs need: they refer to it by index."""
     max_jobs: Mapping[str, int] = field(default_factory=dict)
@@ -276,6 +278,7 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "jobs": _listed(plan.jobs, lambda jobs: [(j[0], j[1], list(j.keys.items()), *j[3:]) for j in jobs]),
         "queries": plan.queries,
         "needs": plan.needs,
+        "allowances": dict(plan.allowances),
         "max_jobs": dict(plan.max_jobs),
         "max_idle": plan.max_idle,
         **({"messages": plan.messages} if plan.messages.rules else {}),
@@ -331,6 +334,7 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
             for number, block, keys, quanta, parents, needs in plain["jobs"]
         ),
         queries=tuple(PlannedQuery(*q) for q in plain["queries"]),
+        allowances={module: Allowance._make(one) for module, one in plain["allowances"].items()},
         needs=tuple(from_plain(one) for one in plain["needs"]),
         max_jobs=plain["max_jobs"],
         max_idle=plain["max_idle"],
