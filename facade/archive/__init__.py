@@ -98,6 +98,16 @@ def open_archive(
         from facade.archive.local import LocalArchive
 
         return LocalArchive(name, Path(root.removeprefix("file://")), transfers)
+    if "@" in root.removeprefix(f"{scheme}://").partition("/")[0]:  # not repeated: it holds a password
+        raise InputError(f"archive {name!r}: its address holds a user or password", remedy="see 'credentials'")
+    if scheme in ("http", "https"):
+        from facade.archive.webdav import open_webdav
+
+        return open_webdav(name, root, options, transfers)
+    if scheme == "s3":
+        from facade.archive.s3 import open_s3
+
+        return open_s3(name, root, options, transfers)
     raise InputError(
         f"archive {name!r}: cannot reach {root!r}", remedy="give the absolute path of a folder, or https:// or s3://"
     )

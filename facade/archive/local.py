@@ -10,23 +10,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from facade.archive.content import Content, Stat, content_of, expectation
+from facade.archive.parts import PART, part_name, reported, steps
 from facade.archive.transfers import Transfer, Transfers, Transient
 from facade.errors import MissingInputError, RefusedError, TransferError
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
-_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO, errno.EAGAIN, errno.EINTR, errno.EHOSTDOWN)
-"""What a file system that is at the other end of a network says when it is worth trying again."""
-_PART = re.compile(r"\..*\.part-[0-9a-f]{12}")
-
-
 NOTHING = Transfer(Content(0, ""))
 
 
@@ -46,7 +41,7 @@ class SentLocally:
         if self.part is None or not self.part.exists():
             _must_hold(self.target, self.content)
             return
-        with _reported(f"cannot copy {self.part} to {self.target}"):
+        with reported(f"cannot copy {self.part} to {self.target}"):
             try:
                 _link_or_rename(self.part, self.target)
             except FileExistsError:
@@ -97,7 +92,7 @@ class LocalArchive:
         if found is None or found.size != size or checksum is None:
             return found is not None and found.size == size
         path = self._path(source)
-        with _reported(f"cannot read {path}"):
+        with reported(f"cannot read {path}"):
             return content_of(path).checksum == checksum
 
     def send(self, source: Path, target: str, checksum: str | None, *, stale: Container[Content] = ()) -> SentLocally:
@@ -119,7 +114,7 @@ class LocalArchive:
     def remove(self, source: str) -> bool:
         """Take archive file *source* away; return whether it was there."""
         path = self._path(source)
-        with _reported(f"cannot remove {path}"):
+        with reported(f"cannot remove {path}"):
             try:
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError):
@@ -130,21 +125,22 @@ class LocalArchive:
     def sweep(self, older_than: float) -> list[str]:
         """Remove copies that nobody named, last written to more than *older_than* seconds ago."""
         swept = []
-        for folder, _, names in os.walk(self._path(".")):
-            for path in (Path(folder, name) for name in names if _PART.fullmatch(name)):
-                with contextlib.suppress(FileNotFoundError), _reported(f"cannot remove {path}"):
+        for folder, _, names in os.walk(self._present()):
+            for path in (Path(folder, name) for name in names if PART.fullmatch(name)):
+                with contextlib.suppress(FileNotFoundError), reported(f"cannot remove {path}"):
                     if time.time() - path.lstat().st_mtime > older_than:
                         path.unlink()
                         swept.append(str(path.relative_to(self.root)))
         return swept
 
     def _path(self, relative: str) -> Path:
-        parts = PurePosixPath(relative).parts
-        if (not parts and relative != ".") or relative.startswith("/") or ".." in parts:
-            raise RefusedError(f"archive {self.name!r}: {relative!r} does not lie below its root {self.root}")
+        parts = steps(self.name, str(self.root), relative)
+        return self._present().joinpath(*parts)
+
+    def _present(self) -> Path:
         if not self.root.is_dir():  # creating it would fill the mount point of a file system that is not mounted
             raise TransferError(f"archive {self.name!r}: {self.root} is not there", remedy="create or mount it")
-        return self.root.joinpath(*parts)
+        return self.root
 
 
 def stage_in(source: Path, target: Path, size: int | None, checksum: str | None) -> Content:
@@ -198,7 +194,7 @@ def _copy(
     stale: Container[Content] = (),
 ) -> SentLocally:
     """Return a verified copy of *source*; without *durable* it may be lost in a crash, as job directories may."""
-    with _reported(f"cannot copy {source} to {target}"):
+    with reported(f"cannot copy {source} to {target}"):
         if not stat.S_ISREG(source.stat().st_mode):
             raise TransferError(f"cannot copy {source} to {target}: it is not a regular file")
         if os.path.lexists(target):
@@ -207,7 +203,7 @@ def _copy(
             if not _is_stale(target, wanted, stale):
                 return SentLocally(None, target, wanted, durable)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = _part(target)
+        part = target.with_name(part_name(target.name))
         try:
             _pour(source, part, durable=durable)
             copy = content_of(part, from_disk=durable)
@@ -218,12 +214,6 @@ def _copy(
             part.unlink(missing_ok=True)
             raise
         return SentLocally(part, target, copy, durable, stale)
-
-
-def _part(target: Path) -> Path:
-    """Return an unused temporary path beside *target*, shortened so that it fits wherever the name itself fits."""
-    name = os.fsencode(target.name)[:200].decode(errors="ignore")
-    return target.with_name(f".{name}.part-{os.urandom(6).hex()}")
 
 
 def _pour(source: Path, part: Path, *, durable: bool) -> None:
@@ -285,13 +275,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def _reported(doing: str) -> Iterator[None]:
-    """Turn what the operating system says into a TransferError that says what was being done."""
-    try:
-        yield
-    except OSError as error:
-        kind = Transient if error.errno in _PASSING else TransferError
-        raise kind(f"{doing}: {error.strerror or error}") from error
