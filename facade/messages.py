@@ -133,8 +133,17 @@ def fault_in(pattern: str) -> str:
         Finder([pattern])
     except re2.error as error:
         text = error.args[0]
-        return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+        return _in_words(text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text), tokens)
     return "it matches an empty text, and so every line" if found else ""
+
+
+def _in_words(error: str, tokens: Sequence[str]) -> str:
+    """Return what RE2 says, or where Perl and Python allow more than it does, what that is."""
+    if any(re.match(r"\\[1-9]", token) or token.startswith("(?P=") for token in tokens) and "invalid" in error:
+        return "it refers to a group (\\1), which is not supported"
+    if error.startswith("invalid perl operator: (?") and error[25:26] in ("=", "!", "<"):
+        return f"'{error[23:]}' looks ahead or behind, which is not supported"
+    return error
 
 
 def parts_of(pattern: str) -> list[list[str]]:

@@ -169,6 +169,7 @@ def _failure_plain(failure: Failure) -> dict[str, Any]:
         "exit_code": failure.exit_code,
         "host": failure.host,
         "log": failure.log,
+        "messages": [{"level": one.level, "message": one.message, "line": one.line} for one in failure.messages],
         "tail": failure.tail,
     }
 

@@ -228,6 +228,26 @@ begin
 end $$;
 comment on function report_stored is 'effect of a stored line';
 
+create function report_messages(told receipt, line jsonb) returns void language plpgsql as $$
+declare
+  parent bigint := line ->> 'quantum';
+begin
+  insert into task_message (task_id, pfw_attempt_id, run, execnum, message_time, message_lvl, pattern, message, log_file, log_line)
+  select parent, q.pfw_attempt_id, told.run, (r ->> 'execnum')::int, (r ->> 'time')::timestamptz, (r ->> 'level')::int,
+         r ->> 'pattern', r ->> 'message', line ->> 'log', (r ->> 'line')::int
+    from quantum q, jsonb_array_elements(line -> 'rows') with ordinality as e(r, place)
+   where q.task_id = parent
+   order by e.place;
+  if not found and line -> 'rows' <> '[]' then
+    raise exception 'no quantum has task %', parent using errcode = 'ZF002';
+  end if;
+  insert into task_message_count (task_id, run, message_lvl, pattern, messages)
+  select parent, told.run, (c ->> 1)::int, c ->> 0, sum((c ->> 2)::bigint)
+    from jsonb_array_elements(coalesce(line -> 'counts', '[]')) c group by 3, 4
+  on conflict (task_id, run, message_lvl, pattern) do update set messages = excluded.messages;
+end $$;
+comment on function report_messages is 'effect of a messages line';
+
 create function report_ended(told receipt, ended bigint, line jsonb) returns void language plpgsql as $$
 declare
   failure jsonb := nullif(line -> 'failure', 'null');
@@ -302,6 +322,8 @@ begin
                              (line ->> 'at')::timestamptz, told.host, null, '');
       when 'exec' then
         perform report_exec(told, line);
+      when 'messages' then
+        perform report_messages(told, line);
       when 'outputs' then
         perform report_outputs(told, line);
       when 'stored' then

@@ -31,7 +31,10 @@ COLOURS = {
     State.BLOCKED: "yellow",
     State.PLANNED: "bright_black",
 }
+LEVELS = {1: ("error", "red"), 2: ("warning", "yellow"), 3: ("information", "cyan")}
 BAR = 24
+SHOWN_CHARACTERS = 800
+"""Of a message of a program; all of it is in the log."""
 SHOWN_FAILURES = 10
 
 
@@ -152,6 +155,9 @@ def failure(one: Failure) -> Group:
     ]  # fmt: skip
     if one.message:
         lines.append(Padding(Text(one.message), (0, 0, 0, 2)))
+    for level, message, line in one.messages:
+        shown = "\n".join(message[:SHOWN_CHARACTERS].splitlines()[-8:])
+        lines.append(Padding(Text.assemble(LEVELS[level], f" in line {line} of the log: {shown}"), (0, 0, 0, 4)))
     if one.tail:
         lines.append(Padding(Text("\n".join(one.tail.splitlines()[-8:]), style="bright_black"), (0, 0, 0, 4)))
     if one.log:

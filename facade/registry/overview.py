@@ -7,9 +7,11 @@ import json
 from facade.errors import InputError
 from facade.registry import growth, runs
 from facade.registry.connection import Session
-from facade.registry.values import Count, Failure, Overview, RunningJob
+from facade.registry.values import Count, Failure, Message, Overview, RunningJob
 from facade.states import State
 
+MESSAGES = 3
+"""Messages of its programs that a failed quantum is shown with."""
 BLOCKS = """
 select b.name, t.state::text from pfw_block b join task t on t.id = b.task_id
  where b.pfw_attempt_id = %s order by b.blknum
@@ -30,7 +32,10 @@ select q.task_id, q.wrapnum, j.jobnum, q.modname, q.wrapkeys as keys, t.state::t
        t.exec_host as host, t.end_time,
        (select coalesce(a.root || '/', '') || l.path || '/' || d.filename || d.compression
           from desfile d join file_location l on l.desfile_id = d.id join archive a on a.name = l.archive_name
-         where d.id = q.log_desfile_id order by a.name limit 1) as log
+         where d.id = q.log_desfile_id order by a.name limit 1) as log,
+       (select coalesce(jsonb_agg(jsonb_build_array(message_lvl, message, log_line) order by execnum, log_line), '[]')
+          from (select * from task_message m where m.task_id = q.task_id and m.run = t.run
+                 order by message_lvl, execnum desc, log_line desc limit %s) worst) as messages
   from quantum q join task t on t.id = q.task_id join pfw_job j on j.task_id = q.pfw_job_task_id
  where q.pfw_attempt_id = %s and t.state in ('failed', 'blocked', 'lost')
  order by t.state, q.wrapnum
@@ -72,8 +77,15 @@ def overview(session: Session, attempt_id: int) -> Overview:
         counts=tuple(Count(**row | {"state": State(row["state"])}) for row in session.rows(COUNTS, params)),
         jobs={State(row["state"]): row["jobs"] for row in session.rows(JOBS, params)},
         failures=tuple(
-            Failure(**row | {"state": State(row["state"]), "keys": json.loads(row["keys"])})
-            for row in session.rows(FAILURES, params)
+            Failure(
+                **row
+                | {
+                    "state": State(row["state"]),
+                    "keys": json.loads(row["keys"]),
+                    "messages": tuple(Message(*one) for one in row["messages"]),
+                }
+            )
+            for row in session.rows(FAILURES, (MESSAGES, *params))
         ),
         running=tuple(
             RunningJob(**row | {"step": State(row["step"]) if row["step"] else None})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from facade.states import State
 
@@ -194,6 +194,15 @@ class Count:
     quanta: int
 
 
+class Message(NamedTuple):
+    """What a program printed that matches a message pattern; ``level`` is 1 error, 2 warning, 3 information."""
+
+    level: int
+    message: str
+    line: int
+    """Number of its line in the log."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A quantum that failed or is blocked or lost, and why. ``log`` is the log's full path, where it is in an archive.
@@ -215,6 +224,8 @@ class Failure:
     log: str | None
     host: str | None
     end_time: datetime | None
+    messages: tuple[Message, ...] = ()
+    """The worst of what its programs printed, the last of several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,8 @@
+-- message-counts: how many messages of each pattern an attempt (its id) had, in how many quanta; the worst first
+select case c.message_lvl when 1 then 'error' when 2 then 'warning' else 'information' end as level,
+       q.modname, c.pattern, sum(c.messages) as messages, count(distinct c.task_id) as quanta
+  from task_message_count c
+  join quantum q on q.task_id = c.task_id
+ where q.pfw_attempt_id = :attempt
+ group by c.message_lvl, q.modname, c.pattern
+ order by c.message_lvl, sum(c.messages) desc, q.modname, c.pattern;
