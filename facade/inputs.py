@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from facade import __version__
@@ -15,8 +16,9 @@ from facade.campaign import Campaign, Dataset, Module, QuerySpec
 from facade.errors import CampaignError, FacadeError, Fault, InputError, MissingInputError
 from facade.files import split_compression
 from facade.plan import Inputs, MissingFiles, Plan, PlannedQuery, plan
+from facade.plan.growth import stage
 from facade.plugins import Row, Rows
-from facade.wcl import BadReference, Document, MissingVariable, Scope, Value, loads
+from facade.wcl import BadReference, Document, MissingVariable, Scope, Value, bind_attempt, loads
 
 SHOWN = 10  # names of files in one message
 _ODD = re.compile(r"^.|[^A-Za-z0-9_.-]", re.DOTALL)
@@ -30,6 +32,42 @@ class Asked:
     version: str
     arguments: str
     output_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What planning was told so far: rows by dataset, registered files by name (None: looked up, and not there),
+    queries as they were asked, expected seconds of a module's quanta. What was found once is not asked again.
+    """
+
+    datasets: Mapping[str, Lines] = field(default_factory=dict)
+    names: Mapping[str, Row | None] = field(default_factory=dict)
+    queries: tuple[PlannedQuery, ...] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def data(self) -> bytes:
+        """All of it as JSON."""
+        plain = {"datasets": self.datasets, "names": self.names, "queries": self.queries, "times": self.times}
+        return json.dumps(plain, ensure_ascii=False).encode()
+
+    @classmethod
+    def read(cls, data: bytes) -> Found:
+        """Read what `data` gave."""
+        plain = json.loads(data)
+        queries = tuple([PlannedQuery(*query) for query in plain["queries"]])
+        return cls(datasets=plain["datasets"], names=plain["names"], queries=queries, times=plain["times"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the planning of a campaign stands: how many blocks are *planned*, what was *found* for them, and what they
+    have *made*, by (filename, compression): what the plan calls it. ``attnum`` is known once there is an attempt."""
+
+    planned: int = 0
+    found: Found = field(default_factory=Found)
+    made: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    attnum: int | None = None
 
 
 class Source(Protocol):
@@ -47,10 +85,18 @@ class Source(Protocol):
 
 
 class QueryRunner:
-    """Runs each distinct query of a campaign once."""
+    """Runs each distinct query of a campaign, or of some of its *modules*, once."""
 
-    def __init__(self, campaign: Campaign, source: Source) -> None:
+    def __init__(
+        self,
+        campaign: Campaign,
+        source: Source,
+        modules: Sequence[Module] | None = None,
+        standing: Standing | None = None,
+    ) -> None:
         self.campaign, self.source = campaign, source
+        self._modules = campaign.modules if modules is None else modules
+        self._standing = standing or Standing()
         self._answers: dict[Asked, Lines | FacadeError] = {}
         self.queries: list[PlannedQuery] = []
         self.datasets: dict[str, Lines] = {}
@@ -64,7 +110,7 @@ class QueryRunner:
         """
         faults: list[Fault] = []
         missing: list[Fault] = []
-        for module in self.campaign.modules:
+        for module in self._modules:
             for kind, spec, query in _queries(module):
                 try:
                     self._dataset(module, kind, spec, query)
@@ -91,6 +137,8 @@ class QueryRunner:
             scope.resolve(query.at) if isinstance(query.at, Value) and query.program != "generic" else query.program
         )
         words = _words(scope, query) if program == "generic" and query.fields else _arguments(scope, query)
+        if (attnum := self._standing.attnum) is not None:
+            words = [bind_attempt(word, attnum) for word in words]
         asked = Asked(program, version(program), shlex.join(words), query.output_type)
         if asked not in self._answers:
             try:
@@ -100,12 +148,20 @@ class QueryRunner:
         answer = self._answers[asked]
         if isinstance(answer, FacadeError):
             raise answer
-        lines: Lines = [{nick or spec.name: row for nick, row in line.items()} for line in answer]
+        lines: Lines = [{nick or spec.name: self._planned(row) for nick, row in line.items()} for line in answer]
         _check_output(lines, query, program)
         self.datasets[f"{module.name}.{kind}.{spec.name}"] = lines
         self.queries.append(
             PlannedQuery(module.name, f"{kind}.{spec.name}", program, asked.version, asked.arguments, len(lines))
         )
+
+    def _planned(self, row: Row) -> Row:
+        """Return *row*; a file that earlier blocks made is called as the plan calls it."""
+        key = str(row.get("filename") or ""), str(row.get("compression") or "")
+        if (name := self._standing.made.get(key)) is None:
+            return row
+        kept = {column: value for column, value in row.items() if column not in ("path", "filesize", "checksum")}
+        return {**kept, "filename": name[0], "compression": name[1]}
 
     def _located(self, lines: Lines, program: str) -> Lines:
         """Return *lines* with what the registry knows of files of which a query tells the name alone."""
@@ -191,53 +247,93 @@ def _check_output(lines: Lines, query: QuerySpec, program: str) -> None:
 
 
 def planned(campaign: Campaign, source: Source) -> Plan:
-    """Run the queries, then plan; files that the campaign names, and no query found, are looked up by name.
+    """Run the queries, then plan; see `plan_on`."""
+    return plan_on(campaign, source, Standing())[0]
+
+
+def plan_on(campaign: Campaign, source: Source, standing: Standing) -> tuple[Plan, Found]:
+    """Run the queries of the blocks that come next, then plan all blocks so far; return what was found for them too.
+
+    Files that the campaign names, and no query found, are looked up by name.
 
     Raises:
         CampaignError, MissingInputError: as `facade.plan.plan` and `QueryRunner.run`.
     """
-    runner = QueryRunner(campaign, source)
+    blocks, before = stage(campaign, standing.planned), standing.found
+    modules = [module for block in campaign.blocks[standing.planned : blocks] for module in block.modules]
+    runner = QueryRunner(campaign, source, modules, standing)
     runner.run()
-    times, asked = _run_times(campaign, source)
-    queries = [*runner.queries, *asked]
-    names = _registered(_literal_names(campaign), source)
+    times, asked = _run_times(campaign, modules, source)
+    names = dict(before.names)
+    _look_up(names, _literal_names(campaign, modules), source)
+    found = Found(
+        datasets={**before.datasets, **runner.datasets},
+        names=names,
+        queries=(*before.queries, *runner.queries, *asked),
+        times={**before.times, **times},
+    )
+    made = frozenset("".join(name) for name in standing.made.values())
+    return _planned(campaign, source, found, names, blocks, made), found
+
+
+def _planned(
+    campaign: Campaign,
+    source: Source,
+    found: Found,
+    names: dict[str, Row | None],
+    blocks: int,
+    made: Collection[str],
+) -> Plan:
+    """Plan; *names* that patterns make are known only once everything else is planned, and are added."""
+
+    def inputs() -> Inputs:
+        known = {name: row for name, row in names.items() if row is not None}
+        return Inputs(found.datasets, known, found.times, made)
+
     sought: dict[str, None] = {}
-    # names that patterns make are known only once everything else is planned
     try:
-        made = plan(campaign, Inputs(runner.datasets, names, times), queries, sought)
-        found = _registered([name for name in sought if name not in names], source)
-        if not found:
-            return made
+        result = plan(campaign, inputs(), found.queries, sought, blocks=blocks)
+        if not _look_up(names, list(sought), source):
+            return result
     except MissingFiles as missing:
-        found = _registered([*missing.names, *sought], source)
-        if not found:
+        if not _look_up(names, [*missing.names, *sought], source):
             raise
-    return plan(campaign, Inputs(runner.datasets, {**names, **found}, times), queries)
+    return plan(campaign, inputs(), found.queries, blocks=blocks)
 
 
-def _run_times(campaign: Campaign, source: Source) -> tuple[dict[str, float], list[PlannedQuery]]:
-    """Return how long quanta took so far, in seconds by module, and what was asked for it; where that divides jobs.
+def _run_times(
+    campaign: Campaign, modules: Sequence[Module], source: Source
+) -> tuple[dict[str, float], list[PlannedQuery]]:
+    """Return how long quanta of *modules* took so far, in seconds, and what was asked for it; where that divides jobs.
 
     Times have two digits: what they decide must not be another thing after every run.
     """
-    if not any(module.bounds.target for module in campaign.modules):
+    if not any(module.bounds.target for module in modules):
         return {}, []
-    modules = [module.name for module in campaign.modules if not module.noop]
+    names = [module.name for module in modules if not module.noop]
     identity = campaign.identity
-    found = source.run_times(str(identity["project"]), str(identity["campaign"]), modules)
+    found = source.run_times(str(identity["project"]), str(identity["campaign"]), names)
     times = {name: float(f"{seconds:.2g}") for name, (seconds, _) in found.items()}
     asked = [
         PlannedQuery(name, "job_target_time", "run times", __version__, f"median {times.get(name, '?')} s", number)
-        for name in modules
+        for name in names
         for number in [found.get(name, (0.0, 0))[1]]
     ]
     return times, asked
 
 
-def _literal_names(campaign: Campaign) -> list[str]:
-    """Return the file names that the campaign spells out for inputs."""
+def _look_up(known: dict[str, Row | None], names: Sequence[str], source: Source) -> bool:
+    """Look up those of *names* that are not *known* yet; tell whether some are registered."""
+    new = list(dict.fromkeys([name for name in names if name not in known]))
+    rows = _registered(new, source)
+    known.update({name: rows.get(name) for name in new})
+    return bool(rows)
+
+
+def _literal_names(campaign: Campaign, modules: Sequence[Module]) -> list[str]:
+    """Return the file names that the campaign spells out for inputs of *modules*."""
     names: dict[str, None] = {}
-    for module in campaign.modules:
+    for module in modules:
         for spec in module.files.values():
             if spec.filename is not None and spec.name not in module.outputs:
                 with suppress(MissingVariable, BadReference):  # told by planning, with its place

@@ -22,7 +22,7 @@ def tasks(ids: Ids, fingerprints: Mapping[int, str]) -> Tasks:
     return Tasks(
         attempt_id=ids.attempt_id,
         attempt=ids.attempt_task,
-        blocks=ids.blocks,
+        blocks=ids.blocks,  # those of blocks that are not planned yet come last
         jobs=ids.jobs,
         quanta=ids.quanta,
         fingerprints=fingerprints,
@@ -75,6 +75,7 @@ def table(plan: Plan, path: Path, name: str, attnum: int, attempt_id: int) -> Ru
         needs=plan.needs,
         max_jobs=plan.max_jobs,
         max_idle=plan.max_idle,
+        later=tuple(block.name for block in plan.later),
     )
 
 

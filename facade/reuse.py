@@ -77,6 +77,17 @@ class Considered:
             found.setdefault(quantum.module, Counter())[one.decision] += 1
         return found
 
+    def followed(self, plan: Plan, late: Considered) -> Considered:
+        """Return what was decided for *plan*, which has grown: for its beginning as here, for the rest as in *late*."""
+        return Considered(
+            plan=plan,
+            programs={**self.programs, **late.programs},
+            forced=late.forced,
+            prints=Fingerprints(self.prints.own + late.prints.own, self.prints.plan + late.prints.plan),
+            decided=[*self.decided, *late.decided],
+            gone={**self.gone, **late.gone},
+        )
+
     def rows(self) -> Iterator[tuple[int, str, str, str | None]]:
         """Yield number, decision, reason and source attempt of each quantum."""
         for quantum, one in zip(self.plan.quanta, self.decided, strict=True):
@@ -84,8 +95,8 @@ class Considered:
             yield quantum.wrapnum, one.decision.value, one.reason.value, source
 
 
-def consider(registry: Registry, site: Site, plan: Plan, wish: Wish) -> Considered:
-    """Decide what of *plan* is to run.
+def consider(registry: Registry, site: Site, plan: Plan, wish: Wish, *, apart: int | None = None) -> Considered:
+    """Decide what of *plan* is to run; *apart* is the attempt that it is planned for, if that is registered.
 
     Raises:
         InputError: a selection means nothing in this plan.
@@ -98,7 +109,7 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish) -> Consider
         if quantum.wrapnum in asked.forced:
             forced[loop_key(quantum)] = forced.get(loop_key(quantum), 0) + 1
     prints = fingerprints(plan, programs, forced)
-    successes = {} if scope == NONE else _Past(registry, site, plan, prints, scope).successes()
+    successes = {} if scope == NONE else _Past(registry, site, plan, prints, scope, apart).successes()
     archive = _Watched(site, wish.verify)
     found = decide(plan, prints.plan, successes, asked, archive.has)
     gone = {
@@ -115,9 +126,11 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish) -> Consider
 class _Past:
     """What the registry knows of earlier quanta."""
 
-    def __init__(self, registry: Registry, site: Site, plan: Plan, prints: Fingerprints, scope: str) -> None:
+    def __init__(
+        self, registry: Registry, site: Site, plan: Plan, prints: Fingerprints, scope: str, apart: int | None
+    ) -> None:
         self._registry, self._plan, self._prints = registry, plan, prints
-        self._scope, self._archive = scope, site.archive
+        self._scope, self._archive, self._apart = scope, site.archive, apart
         self._found: dict[str, list[Success]] = {}
 
     def successes(self) -> dict[str, list[Success]]:
@@ -134,7 +147,12 @@ class _Past:
         """Find what succeeded with one of the keys of *wanted*, for the fingerprint of the plan that it stands for."""
         quanta = dict(zip(self._prints.plan, self._plan.quanta, strict=True))
         rows = self._registry.successes(
-            list(wanted), scope=self._scope, identity=self._plan.identity, archive=self._archive, contents=contents
+            list(wanted),
+            scope=self._scope,
+            identity=self._plan.identity,
+            archive=self._archive,
+            contents=contents,
+            apart=self._apart,
         )
         some = False
         for one in rows:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from facade import engines
 from facade.engines import local
 from facade.engines.rundir import RunDirectory
-from facade.errors import InputError, RefusedError
+from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.job import receipt
 from facade.registry import Address, Registry
 from facade.registry.values import Attempt, Ids
@@ -72,7 +73,7 @@ def ensure_idle(attempt: Attempt) -> None:
         )
 
 
-def _read_receipts(registry: Registry, run: RunDirectory) -> None:
+def read_receipts(registry: Registry, run: RunDirectory) -> None:
     """Tell the registry what the receipts of all jobs say that it does not know as succeeded (again: no change)."""
     states = registry.job_states(run.attempt_id)
     wanted = {run.stem(n) for n, state in states.items() if state is not State.SUCCEEDED}
@@ -100,7 +101,7 @@ def settle(registry: Registry, attempt: Attempt, *, engine_gone: bool) -> Attemp
     path = Path(attempt.run_dir)
     if attempt.state.final or not (path / "run.json").is_file():
         return attempt
-    _read_receipts(registry, RunDirectory.read(path))
+    read_receipts(registry, RunDirectory.read(path))
     if engine_gone:
         _close(registry, attempt)
     return _refreshed(registry, attempt)
@@ -115,11 +116,22 @@ def _close(registry: Registry, attempt: Attempt) -> None:
         registry.fail_jobs(lost, State.LOST)
         states = registry.job_states(attempt.id)
     if all(state is State.SUCCEEDED for state in states.values()):
-        registry.finish(attempt.id, State.SUCCEEDED)
+        _close_planned(registry, attempt)
     elif any(state in (State.FAILED, State.LOST, State.REMOVED) for state in states.values()):
         _block_waiting(registry, ids)
         registry.finish(attempt.id, State.FAILED)
     elif any(state is not State.PLANNED for state in states.values()):
+        registry.finish(attempt.id, State.LOST)
+
+
+def _close_planned(registry: Registry, attempt: Attempt) -> None:
+    """All that is planned has succeeded: it is over if nothing is left to be planned."""
+    waiting = registry.unplanned(attempt.id)
+    if not waiting:
+        registry.finish(attempt.id, State.SUCCEEDED)
+    elif waiting[0].state is State.FAILED:
+        registry.finish(attempt.id, State.FAILED)
+    elif attempt.state is not State.PLANNED:
         registry.finish(attempt.id, State.LOST)
 
 
@@ -157,16 +169,19 @@ def start(
     engine: str,
     workers: int,
     stop: threading.Event,
+    grow: Callable[[str], RunDirectory],
 ) -> None:
     """Carry out what is not done yet. The local engine returns when all is over or *stop* is set; HTCondor returns at
     once, and goes on by itself.
+
+    *grow* plans a block that is not planned yet and returns the run with it (`facade.growth.plan_later`).
 
     Raises:
         RefusedError: somebody carries the attempt out already.
     """
     ensure_idle(attempt)
     run = open_run(registry, site, attempt)
-    _read_receipts(registry, run)
+    read_receipts(registry, run)
     done = frozenset(n for n, state in registry.job_states(attempt.id).items() if state is State.SUCCEEDED)
     if attempt.state.final:
         registry.mark([attempt.task_id], State.RUNNING, f"resumed by engine {engine}")
@@ -174,11 +189,48 @@ def start(
     if engine == "htcondor":
         from facade.engines import htcondor
 
-        cluster = htcondor.submit(run, done=done, environment=environment, finish_argv=finish_argv(attempt.name))
+        cluster = htcondor.submit(
+            run,
+            done=done,
+            environment=environment,
+            finish_argv=finish_argv(attempt.name),
+            plan_argv=plan_argv(attempt.name),
+        )
         registry.set_engine(attempt.id, "htcondor", cluster)
         return
     registry.set_engine(attempt.id, "local", str(os.getpid()))
-    local.run(run, workers=workers, done=done, environment=environment, on_event=lambda event: None, stop=stop)
+    local.run(
+        run,
+        workers=workers,
+        done=done,
+        environment=environment,
+        on_event=lambda event: None,
+        stop=stop,
+        grow=partial(_growing, grow),
+    )
+
+
+def _growing(grow: Callable[[str], RunDirectory], block: str) -> RunDirectory | None:
+    """Plan a block; what cannot be planned is noted with the block, and ends the run as a job that fails does."""
+    try:
+        return grow(block)
+    except RegistryError:
+        raise
+    except FacadeError:
+        return None
+
+
+def write_later(site: Site, attempt: Attempt, address: Address, run: RunDirectory, block: str) -> None:
+    """Write the DAG of *block*, which has just been planned, and of those planned with it."""
+    from facade.engines import htcondor
+
+    environment = {**site.passing(), **address.environment()}
+    htcondor.write_later(run, block, environment=environment, plan_argv=plan_argv(attempt.name))
+
+
+def plan_argv(name: str) -> list[str]:
+    """Return what plans a block of attempt *name*, whose name comes behind it."""
+    return [sys.executable, "-m", "facade", "engine", "plan", name]
 
 
 def finish_argv(name: str) -> list[str]:

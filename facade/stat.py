@@ -38,6 +38,13 @@ class Report:
             states[count.state] = states.get(count.state, 0) + count.quanta
         return [(block, module, states) for (block, module), states in rows.items()]
 
+    def unplanned(self) -> list[tuple[str, str, State, str]]:
+        """Return (block, modules, state, when it is planned) of the blocks that are not planned yet."""
+        waiting, names = self.overview.unplanned, list(self.overview.blocks)
+        before = names[-len(waiting) - 1] if waiting else ""
+        when = [f"planned when {before} is done", *["not planned yet"] * (len(waiting) - 1)]
+        return [(one.name, ", ".join(one.modules), one.state, text) for one, text in zip(waiting, when, strict=False)]
+
     def totals(self) -> dict[State, int]:
         """Return the number of quanta by state."""
         return _totals(self.overview)
@@ -69,6 +76,10 @@ class Report:
                     "since": _time(job.step_since or job.start_time),
                 }
                 for job in self.overview.running
+            ],
+            "unplanned": [
+                {"block": one.name, "modules": list(one.modules), "state": one.state.value, "detail": one.detail}
+                for one in self.overview.unplanned
             ],
             "advice": list(self.advice),
         }

@@ -11,30 +11,17 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from facade.campaign import Campaign
 from facade.errors import InputError
-from facade.inputs import planned
 from facade.materialise import job_path, materialise, tasks
 from facade.plan import Plan, from_text
-from facade.plan.decide import Decision
 from facade.plan.memory import uncollected
-from facade.plan.model import bound_keys
+from facade.recorded import rows
 from facade.registry import Registry
-from facade.registry.values import Attempt, LeftOut
+from facade.registry.values import Attempt, Planning
 from facade.registry.values import FileType as RecordedType
-from facade.registry.values import Quantum as QuantumRow
 from facade.reuse import Considered
 from facade.site import Site
 from facade.wcl import bind_attempt
-
-
-def make_plan(registry: Registry, campaign: Campaign) -> Plan:
-    """Run the campaign's queries and plan it; changes nothing.
-
-    Raises:
-        CampaignError, MissingInputError: see `facade.plan.plan`.
-    """
-    return planned(campaign, registry)
 
 
 def missing_programs(plan: Plan, site: Site) -> list[str]:
@@ -59,13 +46,29 @@ def read_plan(path: Path) -> Plan | None:
 
 
 @uncollected()
-def register(registry: Registry, site: Site, considered: Considered, *, operator: str, engine: str) -> Attempt:
+def register(
+    registry: Registry,
+    site: Site,
+    considered: Considered,
+    *,
+    operator: str,
+    engine: str,
+    planning: Planning | None = None,
+) -> Attempt:
     """Make an attempt of what is to run of a plan: number, rows, run directory.
 
+    *planning* is what the planning of its later blocks will go on from.
+
     Raises:
+        InputError: blocks of the plan are to be planned later, and that cannot be done from the plan alone.
         RefusedError: the attempt number that the campaign asks for is taken.
     """
     plan, whole = considered.remaining, considered.plan
+    if whole.later and planning is None:
+        raise InputError(
+            f"the plan alone does not say how its block '{whole.later[0].name}' is to be planned",
+            remedy="submit the campaign itself",
+        )
     own = dict(zip([q.wrapnum for q in whole.quanta], considered.prints.own, strict=True))
     wanted = plan.identity.get("attnum")
     registry.ensure_metadata_tables(_definitions(plan))
@@ -85,73 +88,14 @@ def register(registry: Registry, site: Site, considered: Considered, *, operator
             engine=engine,
             archive_path=bind_attempt(plan.archive_path, number),
             blocks=[{"name": b.name, "modules": b.modules} for b in plan.blocks],
-            jobs=[
-                {
-                    "jobnum": j.jobnum,
-                    "block": j.block,
-                    "keys": bound_keys(j.keys, number),
-                    "quanta": len(j.quanta),
-                }
-                for j in plan.jobs
-            ],
-            quanta=_quanta(considered, number),
-            queries=[
-                {
-                    "modname": q.module,
-                    "dataname": q.dataset,
-                    "program": q.program,
-                    "version": q.version,
-                    "arguments": q.arguments,
-                    "row_count": q.rows,
-                }
-                for q in whole.queries
-            ],
-            left_out=_left_out(considered, number),
+            later=[{"name": b.name, "modules": b.modules} for b in plan.later],
+            planning=planning,
+            **rows(considered, number),
         )
     attempt = registry.attempt(ids.attempt_id)
     assert attempt is not None
     materialise(site, attempt, plan, tasks(ids, own))
     return attempt
-
-
-def _quanta(considered: Considered, attnum: int) -> list[QuantumRow]:
-    """Return the rows of the quanta that run."""
-    plan = considered.remaining
-    whole = zip(considered.plan.quanta, considered.prints.own, considered.prints.plan, considered.decided, strict=True)
-    known = {q.wrapnum: (own, key, one) for q, own, key, one in whole if one.decision is Decision.RUN}
-    rows: list[QuantumRow] = []
-    for q in plan.quanta:
-        own, key, one = known[q.wrapnum]
-        files = [plan.files[use.file] for use in q.outputs]
-        rows.append(
-            {
-                "wrapnum": q.wrapnum,
-                "module": q.module,
-                "wrapper": plan.wrappers[q.module],
-                "jobnum": plan.job_of[q.wrapnum],
-                "keys": bound_keys(q.keys, attnum),
-                "fingerprints": (own, key),
-                "reason": one.reason.value,
-                "outputs": [(bind_attempt(file.filename, attnum), file.compression) for file in files],
-            }
-        )
-    return rows
-
-
-def _left_out(considered: Considered, attnum: int) -> list[LeftOut]:
-    """Return the rows of the quanta that do not run."""
-    return [
-        {
-            "wrapnum": q.wrapnum,
-            "module": q.module,
-            "keys": bound_keys(q.keys, attnum),
-            "decision": one.decision.value,
-            "reason": one.reason.value,
-            "source": one.source.task_id if one.source is not None else None,
-        }
-        for q, one in zip(considered.plan.quanta, considered.decided, strict=True)
-        if one.decision is not Decision.RUN
-    ]
 
 
 def _definitions(plan: Plan) -> Mapping[str, RecordedType]:

@@ -12,10 +12,9 @@ from facade.campaign.faults import in_order
 from facade.cli import deciding, rendering
 from facade.cli.context import registry, site, talk
 from facade.errors import BAD_INPUT, CampaignError, Fault, InputError, Location
+from facade.growth import prepare
 from facade.loading import check_programs, examine_campaign, load_campaign
 from facade.plan.growth import awaited
-from facade.reuse import consider
-from facade.submit import make_plan
 
 CAMPAIGN = click.argument("campaign", type=click.Path(path_type=Path))
 TO = (
@@ -119,8 +118,8 @@ def plan(
     wish = deciding.wish(**asked, end=end)
     loaded = load_campaign(site(), campaign, settings)
     with registry() as opened:
-        made = make_plan(opened, loaded)
-        considered = consider(opened, site(), made, wish)
+        considered = prepare(opened, site(), loaded, wish).considered
+        made = considered.plan
         if form is not None:
             shown = considered.remaining if form == "dag" else made
             rendering.write(rendering.rendered(shown, form, level, opened), path)

@@ -75,6 +75,9 @@ def show(considered: Considered) -> None:
     edges = sum(len(job.parents) for job in plan.jobs)
     total = f"{len(plan.quanta)} quanta in {len(plan.jobs)} jobs, {edges} edges between jobs; plan {plan.plan_id[:12]}"
     output.show(rows, Text(total, style="bold"), Text(summary(considered)))
+    if plan.later:
+        later = ", ".join(block.name for block in plan.later)
+        output.show(Text(f"not planned yet: {later}; {plan.later[0].name} is when {plan.blocks[-1].name} is done"))
 
 
 def _number(count: int, decision: Decision) -> Text:

@@ -122,6 +122,9 @@ def report(made: Report) -> Group:
     rows = table("block", "module", "", "quanta")
     for block, module, counts in made.modules():
         rows.add_row(block, module, bar(counts), words(counts))
+    for block, modules, state, when in made.unplanned():
+        told = when if state in (State.PLANNED, State.BLOCKED) else f"{when}: {state.value}"
+        rows.add_row(block, modules, "", Text(told, style=COLOURS[state]))
     parts: list[RenderableType] = [head, rows]
     spared = [f"{number} reused from {name}" for name, number in made.overview.reused.items()]
     left_out = made.overview.left_out.items()
@@ -135,6 +138,10 @@ def report(made: Report) -> Group:
         queued = ", ".join(f"{made.queue[name]} {name}" for name in ("idle", "running", "held", "waiting"))
         parts.append(Text(f"in HTCondor's queue: {queued}"))
         parts += [Text(f"  held, {jobs} jobs: {why}", style="red") for why, jobs in made.queue["holds"].items()]
+    for one in made.overview.unplanned:
+        if one.detail:
+            parts.append(Text(f"✗ block {one.name} could not be planned", style="bold red"))
+            parts.append(Padding(Text(one.detail), (0, 0, 0, 2)))
     own, blocked = culprits(made.overview.failures)
     parts += [failure(one) for one in own[:SHOWN_FAILURES]]
     if len(own) > SHOWN_FAILURES:

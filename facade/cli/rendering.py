@@ -75,7 +75,7 @@ def _dag(plan: Plan, registry: Registry) -> Iterator[str]:
     from facade.engines import dag
     from facade.materialise import table
     from facade.registry.runs import attempt_name
-    from facade.run import finish_argv
+    from facade.run import finish_argv, plan_argv
 
     reqnum, unitname = plan.unit
     last = max((attempt.attnum for attempt in registry.attempts(reqnum=reqnum, unitname=unitname)), default=0)
@@ -89,5 +89,6 @@ def _dag(plan: Plan, registry: Registry) -> Iterator[str]:
         environment=environment,
         python=sys.executable,
         finish_argv=finish_argv(name),
+        plan_argv=plan_argv(name),
         options=dag.Options(),
     )

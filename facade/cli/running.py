@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,21 +16,24 @@ from facade.cli import deciding, output
 from facade.cli.campaigns import SET
 from facade.cli.context import address, operator, registry, site, talk
 from facade.cli.watching import watch
-from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError
+from facade.errors import DONE, FAILED, INTERRUPTED, FacadeError, InputError, RegistryError
+from facade.growth import plan_later, planning, prepare
 from facade.loading import load_campaign
 from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.reuse import consider
-from facade.run import alive, detach, ensure_idle, find, settle, start
+from facade.run import alive, detach, ensure_idle, find, settle, start, write_later
 from facade.run import remove as stop_attempt
 from facade.stat import report
 from facade.states import State
-from facade.submit import make_plan, missing_programs, read_plan, register
+from facade.submit import missing_programs, read_plan, register
 
 POLL = 0.5
 """Seconds between two looks at the registry while somebody watches; a look at HTCondor's queue costs more."""
 POLL_QUEUE = 2.0
+RETRY = 75
+"""Exit code of what may be tried again, as of a job."""
 STOPPING = 60.0
 """Seconds that an engine may take to end in good order."""
 
@@ -71,18 +75,21 @@ def submit(
     for warning in loaded.warnings if loaded is not None else ():
         talk(str(warning))
     with registry() as opened:
-        if made is None:
+        if made is not None:
+            considered, kept = consider(opened, here, made, wish), None
+        else:
             assert loaded is not None
-            made = make_plan(opened, loaded)
-        considered = consider(opened, here, made, wish)
+            prepared = prepare(opened, here, loaded, wish)
+            considered, kept = prepared.considered, planning(loaded, prepared, wish)
         if dry_run:
             deciding.show(considered)
             return DONE
         if not considered.remaining.quanta:
-            talk(deciding.nothing(considered) if made.quanta else "nothing to do: the plan has no quanta")
+            some = bool(considered.plan.quanta)
+            talk(deciding.nothing(considered) if some else "nothing to do: the plan has no quanta")
             return DONE
         _check_programs(considered.remaining, chosen)
-        attempt = register(opened, here, considered, operator=operator(), engine=chosen)
+        attempt = register(opened, here, considered, operator=operator(), engine=chosen, planning=kept)
         talk(f"{attempt.name}: {deciding.summary(considered)}; engine {chosen}")
         return _carry_out(opened, attempt, chosen, workers, wait)
 
@@ -117,7 +124,7 @@ def resume(attempt: str, engine: str | None, workers: int | None, wait: bool) ->
 def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | None, wait: bool) -> int:
     width = workers or site().workers
     if engine == "htcondor":
-        start(opened, site(), attempt, address(), engine=engine, workers=width, stop=threading.Event())
+        _start(opened, attempt, engine, width, threading.Event())
         if not wait:
             return _bye(attempt)
         watch(opened, attempt, lambda: alive(attempt) is None, lambda: time.sleep(POLL_QUEUE))
@@ -127,6 +134,11 @@ def _carry_out(opened: Registry, attempt: Attempt, engine: str, workers: int | N
         detach(attempt, width, address().environment())
         return _bye(attempt)
     return _run_here(opened, attempt, width)
+
+
+def _start(opened: Registry, attempt: Attempt, engine: str, workers: int, stop: threading.Event) -> None:
+    grow = partial(plan_later, opened, site(), attempt)
+    start(opened, site(), attempt, opened.address, engine=engine, workers=workers, stop=stop, grow=grow)
 
 
 def _bye(attempt: Attempt) -> int:
@@ -143,7 +155,7 @@ def _run_here(opened: Registry, attempt: Attempt, workers: int) -> int:
     def engine() -> None:
         try:
             with Registry.open(where) as own:
-                start(own, site(), attempt, where, engine="local", workers=workers, stop=stop)
+                _start(own, attempt, "local", workers, stop)
         except BaseException as error:  # carried over to the thread that talks
             trouble.append(error)
 
@@ -209,9 +221,30 @@ def engine_run(attempt: str, workers: int | None) -> int:
         found = find(opened, attempt)
         stop = threading.Event()
         _on_signals(stop)
-        start(opened, site(), found, address(), engine="local", workers=workers or site().workers, stop=stop)
+        _start(opened, found, "local", workers or site().workers, stop)
         settled = settle(opened, found, engine_gone=True)
     return DONE if settled.state is State.SUCCEEDED else FAILED
+
+
+@engine.command("plan")
+@click.argument("attempt")
+@click.argument("block")
+def engine_plan(attempt: str, block: str) -> int:
+    """Plan BLOCK of ATTEMPT, which was to wait for those before it, and write its DAG. Said again: no change.
+
+    Exit code 75 if the registry cannot be reached: trying again may help.
+    """
+    try:
+        with registry() as opened:
+            found = find(opened, attempt)
+            write_later(site(), found, opened.address, plan_later(opened, site(), found, block), block)
+    except RegistryError as error:
+        talk(str(error))
+        return RETRY
+    except FacadeError as error:
+        talk(str(error))
+        return FAILED
+    return DONE
 
 
 @engine.command("finish")

@@ -26,6 +26,9 @@ from facade.errors import InputError, RefusedError
 FOLDER, FILE = "dag", "facade.dag"
 """The DAG is RUN/dag/facade.dag. Run by hand: ``cd RUN/dag && condor_submit_dag facade.dag``."""
 
+LATER_CONFIG = "later.config"
+"""What DAGMan is told that runs a block which is planned late: it does not know how the first one was called."""
+
 NODE_STATUS, JOBSTATE_LOG = "node_status", "jobstate.log"
 COMMAND = ("-P", "-m", "facade.job")
 """What a node runs before the name of its capsule: ``facade job run`` without the cost of the command line."""
@@ -86,12 +89,14 @@ def lines(
     environment: Mapping[str, str],
     python: str,
     finish_argv: Sequence[str],
+    plan_argv: Sequence[str] = (),
     options: Options,
 ) -> Iterator[str]:
     """Yield the text of the DAG of *run*, a line or two at a time; jobs in *done* are marked so and not run again.
 
-    *python* runs the jobs, *finish_argv* is run once at the end, whatever happened. *environment* is readable by
-    everybody who can see the run directory or the queue.
+    *python* runs the jobs, *finish_argv* is run once at the end, whatever happened. Blocks that are not planned yet
+    come as a DAG of their own (`later_lines`), once *plan_argv*, to which the name of the block is added, has written
+    it. *environment* is readable by everybody who can see the run directory or the queue.
 
     Raises:
         InputError, RefusedError: something cannot be written down for HTCondor, or must not be.
@@ -102,20 +107,72 @@ def lines(
     yield f"SET_JOB_ATTR facade_attempt = {_string(run.name)}"
     yield f"NODE_STATUS_FILE {NODE_STATUS} {STATUS_SECONDS}"
     yield f"JOBSTATE_LOG {JOBSTATE_LOG}"
-    for shape, name in condor_needs.shapes(run.needs).items():
-        yield from _described(name, _job(run, environment, python, options, shape))
+    yield from _descriptions(run, environment, python, options, plan_argv)
     yield from _described("finish", _finish(run, environment, finish_argv))
-    yield from _graph(run, frozenset(done))
-    yield from (f"MAXJOBS {category} {number}" for category, number in run.max_jobs.items() if category)
+    yield from _body(run, frozenset(done))
     yield "FINAL finish finish"
     # a final node that succeeds would make a failed DAG successful; test(1) costs no interpreter
     yield "SCRIPT POST finish /usr/bin/test $DAG_STATUS = 0 -a $RETURN = 0"
 
 
-def _graph(run: RunDirectory, done: frozenset[int]) -> Iterator[str]:
-    told = condor_needs.told(run.needs, run.max_jobs)
-    ordered = sorted(run.jobs, key=attrgetter("block", "jobnum"))
+def later_lines(
+    run: RunDirectory,
+    block: str,
+    *,
+    environment: Mapping[str, str],
+    python: str,
+    plan_argv: Sequence[str],
+    options: Options,
+) -> Iterator[str]:
+    """Yield the text of the DAG of *block* of *run*, which was planned late, and of those after it.
+
+    It is a node of the DAG of the blocks before it, so it has no final node, and DAGMan finds the run by that DAG.
+    """
+    _refuse_secrets(environment)
+    yield f"# {_LABEL.sub('_', run.name)} from block {block} on"
+    yield f"CONFIG {LATER_CONFIG}"
+    yield from _descriptions(run, environment, python, options, plan_argv)
+    yield from _body(run, frozenset(), run.blocks.index(block))
+
+
+def _descriptions(
+    run: RunDirectory, environment: Mapping[str, str], python: str, options: Options, plan_argv: Sequence[str]
+) -> Iterator[str]:
+    """Yield what jobs are, and what plans the next block."""
+    for shape, name in condor_needs.shapes(run.needs).items():
+        yield from _described(name, _job(run, environment, python, options, shape))
+    if run.later:
+        yield from _described("plan", _plan(run, environment, [*plan_argv, run.later[0]], options))
+
+
+def _body(run: RunDirectory, done: frozenset[int], first: int = 0) -> Iterator[str]:
+    """Yield the nodes of the blocks from number *first* on, and those of the next block that is to be planned."""
+    ordered = sorted([job for job in run.jobs if job.block >= first], key=attrgetter("block", "jobnum"))
     blocks = [tuple(jobs) for _, jobs in groupby(ordered, key=attrgetter("block"))]
+    yield from _graph(run, blocks, done)
+    if run.later:
+        yield from _later(run.later[0], blocks[-1] if blocks else ())
+    elif first and not blocks:
+        yield "JOB nothing job NOOP"  # all of it was made before; DAGMan takes no empty DAG
+    used = {run.needs[job.needs].category for jobs in blocks for job in jobs} - {""}
+    yield from (f"MAXJOBS {category} {number}" for category, number in run.max_jobs.items() if category in used)
+
+
+def later_file(block: str) -> str:
+    """Return the name of the DAG of a block that is planned late."""
+    return f"later_{block}.dag"
+
+
+def _later(block: str, before: Sequence[EngineJob]) -> Iterator[str]:
+    """Yield a node that plans *block*, behind the last jobs of the block before, and one that runs it."""
+    yield f"JOB plan_{block} plan"
+    yield f"SUBDAG EXTERNAL later_{block} {later_file(block)}"
+    yield from _edge(_last(before), [f"plan_{block}"])
+    yield f"PARENT plan_{block} CHILD later_{block}"
+
+
+def _graph(run: RunDirectory, blocks: Sequence[Sequence[EngineJob]], done: frozenset[int]) -> Iterator[str]:
+    told = condor_needs.told(run.needs, run.max_jobs)
     for number, jobs in enumerate(blocks):
         yield f"# block {run.blocks[jobs[0].block]}"
         yield from _nodes(jobs, done, told)
@@ -149,10 +206,15 @@ def _edges(jobs: Iterable[EngineJob]) -> Iterator[str]:
 
 def _barrier(name: str, before: Sequence[EngineJob], after: Sequence[EngineJob]) -> Iterator[str]:
     """Yield a node that does nothing, between the last jobs of one block and the first of the next."""
-    inner = {parent for job in before for parent in job.parents}
     yield f"JOB {name} job NOOP"
-    yield from _edge((node_name(job.jobnum) for job in before if job.jobnum not in inner), [name])
+    yield from _edge(_last(before), [name])
     yield from _edge([name], (node_name(job.jobnum) for job in after if not job.parents))
+
+
+def _last(jobs: Sequence[EngineJob]) -> list[str]:
+    """Return the nodes of those jobs of a block that none of it waits for."""
+    inner = {parent for job in jobs for parent in job.parents}
+    return [node_name(job.jobnum) for job in jobs if job.jobnum not in inner]
 
 
 def _edge(parents: Iterable[str], children: Iterable[str]) -> Iterator[str]:
@@ -200,17 +262,38 @@ def _job(
 
 
 def _finish(run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str]) -> Iterator[tuple[str, str]]:
-    folder = _plain(f"{run.path}/{FOLDER}")
     # DAG_STATUS: 0 all well, 2 a node failed, 3 aborted, 4 removed
-    told = quoted_environment({**environment, "FACADE_DAG_STATUS": "\0", "FACADE_DAG_FAILED": "\1"})
+    told = {**environment, "FACADE_DAG_STATUS": "\0", "FACADE_DAG_FAILED": "\1"}
+    for key, value in _local(run, told, argv, "finish"):
+        yield key, value.replace("\0", "$(DAG_STATUS)").replace("\1", "$(FAILED_COUNT)")
+
+
+def _plan(
+    run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str], options: Options
+) -> Iterator[tuple[str, str]]:
+    """What plans a block: as a job, it is tried again if something around it broke down."""
+    yield from _local(run, environment, argv, f"plan_{argv[-1]}")
+    again = f"(ExitBySignal =?= true || ExitCode =?= {RETRY})"
+    yield "on_exit_hold", f"{again} && NumJobCompletions <= {options.retries}"
+    yield "on_exit_hold_reason", '"what plans a block broke down; it is tried again after a while"'
+    yield "on_exit_hold_subcode", str(RETRY)
+    waited = f"time() - EnteredCurrentStatus >= {options.backoff} * NumJobCompletions"
+    yield "periodic_release", f"HoldReasonCode =?= 3 && HoldReasonSubCode =?= {RETRY} && {waited}"
+
+
+def _local(
+    run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str], name: str
+) -> Iterator[tuple[str, str]]:
+    """What runs on the submit host, and writes to files called *name*."""
+    folder = _plain(f"{run.path}/{FOLDER}")
     yield "universe", "local"
     yield "executable", _plain(argv[0])
     yield "arguments", arguments(argv[1:])
     yield "initialdir", _plain(str(run.path))
-    yield "output", f"{folder}/finish.out"
-    yield "error", f"{folder}/finish.err"
+    yield "output", f"{folder}/{name}.out"
+    yield "error", f"{folder}/{name}.err"
     yield "getenv", "False"
-    yield "environment", told.replace("\0", "$(DAG_STATUS)").replace("\1", "$(FAILED_COUNT)")
+    yield "environment", quoted_environment(environment)
     yield "notification", "never"
     yield "My.facade_attempt", _string(run.name)
 

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from facade.engines.dag import Options
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
 
+DAGMAN = 7
+"""The universe in which DAGMan itself runs."""
 WRITE_BUFFER = 1 << 20
 _STATUS = {1: "idle", 2: "running", 3: "removed", 4: "completed", 5: "held", 6: "running", 7: "suspended"}
 _PLACES = ("/etc/condor/condor_config", "/usr/local/etc/condor_config", "~condor/condor_config")
@@ -57,6 +59,7 @@ def submit(
     done: Collection[int],
     environment: Mapping[str, str],
     finish_argv: Sequence[str],
+    plan_argv: Sequence[str] = (),
     options: Options | None = None,
 ) -> str:
     """Write the DAG of a run and submit it; return the cluster id of its DAGMan.
@@ -72,23 +75,50 @@ def submit(
     if holder := running(run_dir):
         raise RefusedError(f"run {run_dir.name} is being run by {holder}", remedy="wait for it, or remove it")
     text = dag.lines(
-        run_dir, done=done, environment=environment, python=sys.executable, finish_argv=finish_argv, options=chosen
-    )
+        run_dir, done=done, environment=environment, python=sys.executable, finish_argv=finish_argv,
+        plan_argv=plan_argv, options=chosen,
+    )  # fmt: skip
     folder = _fresh_folder(run_dir.path)
-    with open(folder / dag.FILE, "w", encoding="utf-8", buffering=WRITE_BUFFER) as stream:
-        stream.writelines(line + "\n" for line in text)
-    wanted: dict[str, int | str] = {"BatchName": run_dir.name}
-    throttles = {"MaxIdle": chosen.max_idle or run_dir.max_idle, "MaxJobs": chosen.max_jobs or run_dir.max_jobs.get("")}
-    wanted |= {key: value for key, value in throttles.items() if value}
+    _write(folder / dag.FILE, text)
+    wanted: dict[str, int | str] = {"BatchName": run_dir.name, **_throttles(run_dir, chosen)}
     with _translated("submit the DAG"):
         return str(_schedd().submit(_described(folder, wanted)).cluster())
+
+
+def write_later(
+    run_dir: RunDirectory,
+    block: str,
+    *,
+    environment: Mapping[str, str],
+    plan_argv: Sequence[str],
+    options: Options | None = None,
+) -> None:
+    """Write the DAG of a block that is planned by now, and of those after it: the DAG of the run waits for it."""
+    text = dag.later_lines(
+        run_dir, block, environment=environment, python=sys.executable, plan_argv=plan_argv,
+        options=options or Options(),
+    )  # fmt: skip
+    folder, throttles = run_dir.path / dag.FOLDER, _throttles(run_dir, options or Options())
+    names = {"MaxIdle": "DAGMAN_MAX_JOBS_IDLE", "MaxJobs": "DAGMAN_MAX_JOBS_SUBMITTED"}
+    _write(folder / dag.LATER_CONFIG, [f"{names[name]} = {number}" for name, number in throttles.items()])
+    _write(folder / dag.later_file(block), text)
+
+
+def _throttles(run_dir: RunDirectory, options: Options) -> dict[str, int]:
+    wanted = {"MaxIdle": options.max_idle or run_dir.max_idle, "MaxJobs": options.max_jobs or run_dir.max_jobs.get("")}
+    return {name: number for name, number in wanted.items() if number}
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    with open(path, "w", encoding="utf-8", buffering=WRITE_BUFFER) as stream:
+        stream.writelines(line + "\n" for line in lines)
 
 
 def running(run_dir: RunDirectory) -> str | None:
     """Tell which DAGMan is at this run (``HTCondor cluster 12``), whoever submitted it; None if there is none."""
     path = str(run_dir.path).replace("\\", "\\\\").replace('"', '\\"')
     with _translated("ask for the run"):
-        found = _schedd().query(f'JobUniverse == 7 && facade_run =?= "{path}"', projection=["ClusterId"])
+        found = _schedd().query(f'JobUniverse == {DAGMAN} && facade_run =?= "{path}"', projection=["ClusterId"])
     return f"HTCondor cluster {found[0]['ClusterId']}" if found else None
 
 
@@ -96,7 +126,8 @@ def status(cluster: str) -> EngineStatus:
     """Ask the schedd, once, about a DAGMan and its jobs."""
     with _translated("ask for the jobs"):
         number = _cluster(cluster)
-        constraint = f"ClusterId == {number} || DAGManJobId =?= {number}"
+        # the jobs of DAGs inside the DAG have another DAGManJobId, but are of one batch
+        constraint = f'ClusterId == {number} || DAGManJobId =?= {number} || JobBatchId =?= "{number}.0"'
         return _status(number, _schedd().query(constraint, projection=_PROJECTION))
 
 
@@ -135,9 +166,14 @@ def _command(cluster: str, name: str, *arguments: object) -> None:
     import_bindings()
     import htcondor2
 
-    done, message = getattr(htcondor2.DAGMan(_cluster(cluster)), name)(*arguments)
-    if not done:
-        raise FacadeError(f"DAGMan {cluster} did not {name}: {message}", remedy="facade stat tells whether it runs")
+    number = _cluster(cluster)
+    with _translated("ask for the DAGs inside the DAG"):
+        constraint = f'JobUniverse == {DAGMAN} && JobBatchId =?= "{number}.0" && ClusterId != {number}'
+        inner = [ad["ClusterId"] for ad in _schedd().query(constraint, projection=["ClusterId"])]
+    for one in (number, *inner):
+        done, message = getattr(htcondor2.DAGMan(one), name)(*arguments)
+        if not done:
+            raise FacadeError(f"DAGMan {one} did not {name}: {message}", remedy="facade stat tells whether it runs")
 
 
 def import_bindings() -> None:
@@ -255,7 +291,7 @@ def _status(cluster: int, ads: Sequence[Mapping[str, Any]]) -> EngineStatus:
     counts: Counter[str] = Counter()
     holds: Counter[str] = Counter()
     for ad in ads:
-        if ad["ClusterId"] == cluster:
+        if ad["ClusterId"] == cluster or ad.get("JobUniverse") == DAGMAN:
             continue
         state = _STATUS.get(ad["JobStatus"], "other")
         if state == "held" and ad.get("HoldReasonCode") == 3 and ad.get("HoldReasonSubCode") == dag.RETRY:

@@ -69,8 +69,12 @@ def run(
     backoff: float = 2.0,
     grace: float = 30.0,
     command: Sequence[str] = COMMAND,
+    grow: Callable[[str], RunDirectory | None] | None = None,
 ) -> bool:
     """Run every job that is not *done*; return True if in the end all have succeeded.
+
+    When they have, blocks that are not planned yet are: *grow* is told the first of them and returns the run with it,
+    or None if that failed. Nobody else can take the run up meanwhile.
 
     A job whose surroundings failed (exit 75) or whose worker died is tried again up to *retries* times, first after
     *backoff* seconds, then twice as many and so on. *stop* ends the run: jobs get SIGTERM, *grace* seconds, SIGKILL.
@@ -89,16 +93,22 @@ def run(
             lock=lock,
             command=command,
         )
-        slots = Slots(run_dir, workers)
-        engine = _Engine(
-            run=run_dir, slots=slots, frontier=Frontier(run_dir, done, slots), around=around, on_event=on_event,
-            stop=stop, workers=workers, retries=retries, backoff=backoff, grace=grace,
-        )  # fmt: skip
-        with engine:
-            if engine.loop():
+        while True:
+            slots = Slots(run_dir, workers)
+            engine = _Engine(
+                run=run_dir, slots=slots, frontier=Frontier(run_dir, done, slots), around=around, on_event=on_event,
+                stop=stop, workers=workers, retries=retries, backoff=backoff, grace=grace,
+            )  # fmt: skip
+            with engine:
+                if not engine.loop():
+                    engine.interrupt()
+                    return False
+            if engine.frontier.unsuccessful or not run_dir.later:
                 return not engine.frontier.unsuccessful
-            engine.interrupt()
-            return False
+            done = frozenset(run_dir.by_number)
+            if stop.is_set() or grow is None or (grown := grow(run_dir.later[0])) is None:
+                return False
+            run_dir = grown
 
 
 def running(run_dir: RunDirectory) -> str | None:

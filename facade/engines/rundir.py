@@ -63,6 +63,8 @@ class RunDirectory:
     max_jobs: Mapping[str, int] = field(default_factory=dict)
     """How many jobs of a category run at once, "" for all jobs; ``max_idle`` how many may be idle in a queue."""
     max_idle: int = 0
+    later: tuple[str, ...] = ()
+    """Blocks that are not planned yet."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -140,6 +142,7 @@ def _to_plain(run: RunDirectory) -> dict[str, Any]:
         "needs": run.needs,
         "max_jobs": dict(run.max_jobs),
         "max_idle": run.max_idle,
+        "later": list(run.later),
     }
 
 
@@ -154,6 +157,7 @@ def _from_plain(path: Path, plain: dict[str, Any]) -> RunDirectory:
         needs=tuple([from_plain(one) for one in plain["needs"]]),
         max_jobs={str(name): int(number) for name, number in plain["max_jobs"].items()},
         max_idle=int(plain["max_idle"]),
+        later=tuple(map(str, plain.get("later", ()))),
     )
 
 

@@ -88,7 +88,7 @@ class Cutter:
             "archive": {"name": around.archive, "root": around.archive_root},
             "environment": {**around.environment, **plan.environment},
             "filetypes": dict(sorted(plan.filetypes.items())),
-            "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=True)],
+            "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=False)],
             "modules": modules,
             "messages": plan.messages.rules,
             "columns": {

@@ -45,6 +45,7 @@ def beginning(plan: Plan, before: Plan) -> Plan:
         quanta=plan.quanta[: len(before.quanta)],
         jobs=plan.jobs[: len(before.jobs)],
         queries=plan.queries[: len(before.queries)],
+        needs=plan.needs[: len(before.needs)] if before.jobs else before.needs,
     )
 
 

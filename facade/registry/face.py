@@ -262,10 +262,11 @@ class Registry:
         identity: Mapping[str, Any],
         archive: str,
         contents: bool = False,
+        apart: int | None = None,
     ) -> Iterator[reuse.Earlier]:
         """Yield quanta that succeeded with one of *fingerprints*, newest first; see `reuse.successes`."""
         return reuse.successes(
-            self._session, fingerprints, scope=scope, identity=identity, archive=archive, contents=contents
+            self._session, fingerprints, scope=scope, identity=identity, archive=archive, contents=contents, apart=apart
         )
 
     def forced(self, reqnum: int, unitname: str) -> dict[tuple[str, str], int]:

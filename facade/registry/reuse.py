@@ -97,16 +97,18 @@ def successes(
     identity: Mapping[str, Any],
     archive: str,
     contents: bool = False,
+    apart: int | None = None,
 ) -> Iterator[Earlier]:
     """Yield quanta that succeeded with one of *fingerprints*, the newest of each first, `CANDIDATES` at most.
 
-    *scope* is one of `SCOPES`, seen from the unit that *identity* names; junk is passed over. Locations are those in
-    *archive*. With *contents* the fingerprints are made of what inputs held (``fp_run``), not of what was planned.
+    *scope* is one of `SCOPES`, seen from the unit that *identity* names; junk is passed over, and attempt *apart* is
+    not the newest. Locations are those in *archive*. With *contents* the fingerprints are made of what inputs held
+    (``fp_run``), not of what was planned.
     """
     wanted = {key: identity.get(key) for key in ("project", "campaign", "reqnum", "unitname")}
     wanted |= {"wanted": sorted(set(fingerprints)), "archive": archive, "candidates": CANDIDATES}
     if scope == "attempt":
-        wanted["newest"] = _newest(session, wanted)
+        wanted["newest"] = _newest(session, wanted | {"apart": apart})
     column = "fp_run" if contents else "fp_plan"
     rows = session.tuples(SUCCESSES.format(scope=SCOPES[scope], column=column), wanted)
     files: list[File | None] = []
@@ -121,7 +123,8 @@ def successes(
 def _newest(session: Session, unit: Mapping[str, Any]) -> int:
     found = session.rows(
         "select max(id) as id from pfw_attempt"
-        " where reqnum = %(reqnum)s and unitname = %(unitname)s and data_state = 'active'",
+        " where reqnum = %(reqnum)s and unitname = %(unitname)s and data_state = 'active'"
+        " and id is distinct from %(apart)s",
         unit,
     )
     return found[0]["id"] or 0

@@ -233,7 +233,7 @@ def finish(session: Session, attempt_id: int, state: State) -> None:
                 left join task t on t.id = j.task_id
                where b.pfw_attempt_id = %(attempt)s group by b.task_id, bt.state
             ), closing (id, state, at) as (
-              select task_id, (case when coalesce(good, %(state)s = 'succeeded') then 'succeeded'
+              select task_id, (case when coalesce(good, not late) then 'succeeded'
                 when late and was = 'failed' and %(state)s = 'failed' then 'failed'
                 when not coalesce(begun, false) and %(state)s = 'failed' then 'blocked' else %(state)s end)::task_state,
                 coalesce(last, now()) from ended
