@@ -32,6 +32,8 @@ _TRACEBACK = b"Traceback (most recent call last):"
 _TRACE_LINES = 200  # of a traceback, at most
 _KNOWN = 4096  # messages remembered with their patterns: programs repeat themselves
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # zero bytes no database takes, the others play with terminals
+_COLOURS = re.compile(rb"\x1b\[[0-9;:?]*[A-Za-z]")
+"""Control sequences of terminals: colours, and what progress bars use."""
 _TIME = re.compile(
     rb"\d{4}([-/])(?:0[1-9]|1[0-2])\1[0-3]\d[T ]+[0-2]\d:[0-5]\d:[0-5]\d(?:[.,]\d{1,6})?(?:Z|[+-]\d\d:?\d\d\b)?"
 )
@@ -139,6 +141,8 @@ class Scanner:
             window = block[start:stop]
             if not window.isascii():
                 window = window.decode("utf-8", "backslashreplace").encode()
+            if b"\x1b[" in window:
+                window = _COLOURS.sub(b"", window)
             if self._open is not None or self._may(window):
                 self._narrow(window)
             else:

@@ -1,6 +1,6 @@
 -- message-counts: how many messages of each pattern an attempt (its id) had, in how many quanta; the worst first
 select case c.message_lvl when 1 then 'error' when 2 then 'warning' else 'information' end as level,
-       q.modname, c.pattern, sum(c.messages) as messages, count(distinct c.task_id) as quanta
+       q.modname, c.pattern, sum(c.messages)::bigint as messages, count(distinct c.task_id) as quanta
   from task_message_count c
   join quantum q on q.task_id = c.task_id
  where q.pfw_attempt_id = :attempt

@@ -15,7 +15,7 @@ from facade.job.follow import Follower, Searches
 from facade.job.messages import FIRST, LAST
 from facade.messages import rules_of
 
-RULES: list[Any] = [[["fatal"], ["warning", 2, 2], [r"rms = [\d.]+", 3, 1, True]], ["harmless"], [["\x1b[31m", ""]]]
+RULES: list[Any] = [[["fatal"], ["warning", 2, 2], [r"rms = [\d.]+", 3, 1, True]], ["harmless"], [["%%", ""]]]
 
 
 def program(house: House, code: str, **more: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_the_log_is_what_the_program_printed(watched: House) -> None:
     log = (watched.archive / "log/step/Ht0_r11p01_step_w00001.log").read_bytes()
     assert printed + b"\n--- exec 1 " in log
     assert [text for _, _, _, text in told(watched)] == [
-        r"fatal\x1b[0m \xff\x00",
+        r"fatal \xff\x00",
         "warning\nlast line without end, fatal",
     ] or [row[3] for row in told(watched)][-1] == "last line without end, fatal"
 

@@ -14,7 +14,7 @@ NOW = "2026-11-21T12:00:00.000000+00:00"
 RULES = Rules(
     (Pattern("fatal"), Pattern(r"error\s+in", 1, 2), Pattern("warning", 2), Pattern(r"rms = [\d.]+", 3, 1, True)),
     ("harmless",),
-    (Filter("\x1b[31m", ""),),
+    (Filter("~~", ""),),
 )
 FINDERS = Finders(RULES)
 
@@ -104,7 +104,11 @@ class TestMessage:
         assert told(b"the rms = 0.25 arcsec:\nx\n") == [(1, 3, "rms = 0.25")]
 
     def test_is_shown_filtered_and_without_what_plays_with_terminals(self):
-        assert told(b"\x1b[31mfatal\x1b[0m \0 \xff caf\xc3\xa9\n") == [(1, 1, r"fatal\x1b[0m \x00 \xff café")]
+        rules = RULES._replace(filters=(Filter("in ", "IN "),))
+        assert told(b"\x1b[1;31mfatal\x1b[0m in \x07\0 \xff caf\xc3\xa9\n", rules) == [
+            (1, 1, r"fatal IN \x07\x00 \xff café")
+        ]
+        assert told(b"\x1b[1;31merror\x1b[0m in x\n", rules) == [(1, 1, "error IN x")]
 
     def test_of_a_long_line_is_what_lies_around_the_match(self):
         ((_, _, text),) = told(b"a" * 30_000 + b" fatal " + b"b" * 30_000 + b"\n")
@@ -140,7 +144,7 @@ class TestBounds:
 
 PARTS = st.sampled_from(
     [b"fatal", b"error  in", b"warning", b"rms = 1.5", b"harmless", b"\n", b"\r", b"\r\n", b"x", b" ", b":", b"\0",
-     b"\xff", b"Traceback (most recent call last):", b"\n  File", b"\x1b[31m", b"y" * 5000]
+     b"\xff", b"Traceback (most recent call last):", b"\n  File", b"\x1b[31m", b"~~", b"~", b"y" * 5000]
 )  # fmt: skip
 
 
