@@ -66,6 +66,8 @@ CODES: dict[str, str] = {
     "F213": "A filetype has columns but no metadata_table to keep them in. Name a table, or remove the columns.",
     "F214": "A key stands in a section that has fixed keys, and is none of them. Mend or remove it.",
     "F215": "The site file has a key that no site file has. Mend its name; what campaigns share goes into <defaults>.",
+    "F216": "An archive in the site file cannot be: its address is none that facade reaches, holds a user or password,"
+    " or a key is wrong. The message says which; passwords go into a file of mode 0600.",
     "F220": "A value is not of the type that its keyword has. The message says what it must be, the line below how"
     " such values are written; facade show keywords lists all types.",
     "F221": "A keyword of the original on which facade does not act yet. The message says what facade does; remove"

@@ -32,6 +32,14 @@ class Needs(NamedTuple):
 
 
 NOTHING = Needs()
+RETRY = 75
+"""Exit code of a job whose surroundings failed; 76, 77 … if it also ran out of memory once, twice … so far."""
+GROWTHS = 4
+"""How often a job gets more memory."""
+SLACK, MARGIN = 1.1, 60
+"""How much longer than its walltime a job may run, as a factor and in seconds: programs are ended in time, and files
+are staged besides."""
+RETRIES = range(RETRY, RETRY + GROWTHS + 1)
 _SUMMED = ("disk", "walltime")
 _LARGEST = ("cpus", "memory", "gpus", "priority", "growth", "most")
 

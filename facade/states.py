@@ -53,16 +53,18 @@ class FailureClass(StrEnum):
 
     EXEC_FAILED = "exec-failed"  # the program ended with a non-zero exit code
     KILLED = "killed"  # the program was ended by a signal
-    TIMEOUT = "timeout"
+    TIMEOUT = "timeout"  # the program took longer than it may
+    OUT_OF_MEMORY = "out-of-memory"
     INPUT_MISSING = "input-missing"
     OUTPUT_MISSING = "output-missing"
     REFUSED = "refused"  # something else bears the name of a file already; the same again would be refused again
     TRANSFER = "transfer"
     REGISTRY = "registry"
     WRAPPER = "wrapper"
-    LOST = "lost"
+    LOST = "lost"  # whoever ran it is gone without a word
+    EVICTED = "evicted"  # the job was told to end: the host is wanted for something else, or an operator said so
 
     @property
     def retryable(self) -> bool:
         """True if the fault lies with the surroundings, not with the payload."""
-        return self in (FailureClass.TRANSFER, FailureClass.REGISTRY, FailureClass.LOST)
+        return self in (FailureClass.TRANSFER, FailureClass.REGISTRY, FailureClass.LOST, FailureClass.EVICTED)

@@ -129,7 +129,7 @@ _DEBUG = ("wrapper_debug", INT, "1", "debug level of wrappers; a wrapper's own l
 _THREADS = (
     ("max_fwthreads", COUNT, "1", "how many quanta of a module one job runs at once, each in a folder of its own; the"
      " job asks for as many times request_cpus and request_memory"),
-    ("master_use_fwthreads", BOOL, "True", "False: one after the other, whatever max_fwthreads says"),
+    ("master_use_fwthreads", BOOL, "True", "whether max_fwthreads counts; else quanta run one after the other"),
 )
 _DIVIDE = ("divide_jobs_by", KEYS, "", "quanta with equal values of these keys share a job; the module's own keys win"
  " over the block's, those over the campaign's; without any, a block is one job")
@@ -467,7 +467,21 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("exec", LIST, "", "programs, wrappers or modules that it is for; without it, for all"),
     ),
     *_rows("archive", "DESDM", ACTIVE,
-        ("root", PATH, "archive", "its directory; counts in the site file, is a variable in a campaign"),
+        ("root", PATH, "archive", "its directory, or its address: https://…, s3://BUCKET/…; counts in the site file, is"
+         " a variable in a campaign"),
+    ),
+    *_rows("archive", "0.1.0", ACTIVE,
+        ("transfers", COUNT, "", "transfers that run at once on a host, over all jobs; without it, any number"),
+        ("slots", PATH, "", "folder of each host by which those are counted; without it, one in /tmp"),
+        ("tries", COUNT, "5", "how often a transfer is tried that fails on its way"),
+        ("pause", TEXT, "0.5", "seconds between the first try and the second; then twice as long each time"),
+        ("timeout", TEXT, "60", "seconds of silence after which a connection counts as lost"),
+        ("credentials", PATH, "", "of HTTP a netrc file, of S3 a file like ~/.aws/credentials; those are the defaults"),
+        ("token_file", PATH, "", "file with a bearer token for HTTP, read anew for each request"),
+        ("ca_file", PATH, "", "certificates that vouch for the server, where the system does not know it"),
+        ("endpoint", TEXT, "", "address of an S3 server that is not Amazon's"),
+        ("region", TEXT, "", "region of S3; without it, what the profile says, or us-east-1"),
+        ("profile", NAME, "", "profile in the files of S3's credentials and settings"),
     ),
     *_rows("site", "0.1.0", ACTIVE,
         ("database", TEXT, "", "URL of the PostgreSQL server; without it facade keeps one itself"),

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from facade.needs import NOTHING, Needs
+from facade.needs import NOTHING, RETRIES, RETRY, SLACK, Needs
+
+OUT_OF_MEMORY = 34
+"""HTCondor's code for holding a job that took more memory than it asked for."""
 
 
 class Shape(NamedTuple):
@@ -19,6 +22,7 @@ class Shape(NamedTuple):
     walltime: bool = False
     gpus: bool = False
     limits: bool = False
+    growth: bool = False
     requirements: str = ""
 
 
@@ -39,7 +43,7 @@ def shapes(needs: Sequence[Needs]) -> dict[Shape, str]:
 
 def shape(needs: Needs) -> Shape:
     """Return which commands are there for *needs*."""
-    return Shape(bool(needs.walltime), bool(needs.gpus), bool(needs.limits), needs.requirements)
+    return Shape(bool(needs.walltime), bool(needs.gpus), bool(needs.limits), needs.growth > 1, needs.requirements)
 
 
 def told(needs: Sequence[Needs], throttled: Mapping[str, int]) -> list[Told]:
@@ -49,8 +53,10 @@ def told(needs: Sequence[Needs], throttled: Mapping[str, int]) -> list[Told]:
 
 
 def _variables(needs: Needs) -> str:
-    values = needs._asdict() | {"limits": ", ".join(f"{name}:{n}" if n > 1 else name for name, n in needs.limits)}
-    names = ("cpus", "memory", "disk", "walltime", "gpus", "limits")
+    values: dict[str, object] = needs._asdict() | {
+        "limits": ", ".join(f"{name}:{n}" if n > 1 else name for name, n in needs.limits)
+    }
+    names = ("cpus", "memory", "disk", "walltime", "gpus", "limits", *(("growth", "most") if needs.growth > 1 else ()))
     return "".join([f' need_{name}="{values[name]}"' for name in names if values[name]])
 
 
@@ -59,15 +65,30 @@ def _lines(needs: Needs, throttled: Mapping[str, int]) -> str:
     return lines + (f"\nCATEGORY {{0}} {needs.category}" if needs.category and needs.category in throttled else "")
 
 
-def commands(asked: Shape, requirements: str) -> Iterator[tuple[str, str]]:
-    """Yield the submit commands of a shape; *requirements* are those of the site."""
+def memory(asked: Shape, default: int) -> str:
+    """Return the memory of a job in MB: *default* where its node says nothing, more after it ran out of it.
+
+    How often it did is in the code with which it was held last (`facade.needs.RETRIES`).
+    """
+    if not asked.growth:
+        return f"$(need_memory:{default}) MB"
+    code = "LastHoldReasonSubCode"
+    times = f"(({code} > {RETRY} && {code} < {RETRIES.stop}) =?= true ? {code} - {RETRY} : 0)"
+    times = f"(LastHoldReasonCode =?= {OUT_OF_MEMORY} ? NumHolds : {times})"
+    larger = f"int($(need_memory:{default}) * pow($(need_growth), {times}))"
+    return f"ifThenElse($(need_most:0) > 0 && {larger} > $(need_most:0), $(need_most:0), {larger})"
+
+
+def commands(asked: Shape, requirements: str, margin: int) -> Iterator[tuple[str, str]]:
+    """Yield the submit commands of a shape; *requirements* are those of the site, *margin* is in seconds."""
     if asked.gpus:
         yield "request_gpus", "$(need_gpus)"
     if asked.limits:
         yield "concurrency_limits", "$(need_limits)"
     if asked.walltime:
         yield "My.facade_walltime", "$(need_walltime)"
-        yield "periodic_remove", "JobStatus == 2 && time() - JobCurrentStartDate > facade_walltime"
+        most = f"{SLACK} * facade_walltime + {margin}"
+        yield "periodic_remove", f"JobStatus == 2 && time() - JobCurrentStartDate > {most}"
     wanted = [text for text in (requirements, asked.requirements) if text]
     if wanted:
         yield "requirements", wanted[0] if len(wanted) == 1 else " && ".join(f"({text})" for text in wanted)

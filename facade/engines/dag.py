@@ -3,8 +3,9 @@
 One inline submit description serves every job; a node adds its number, folder and label. What is tried again stands in
 that description and not in RETRY: DAGMan's UNLESS-EXIT spares one exit code, and a job has three that must never be
 tried again (1 a payload failed, 2 bad capsule, 4 another process runs it). So ``on_exit_hold`` keeps a job in the
-queue that ended with 75 (transfer, registry, lost) or by a signal, and ``periodic_release`` starts it again after a
-while. The bound counts ``NumJobCompletions``, which an eviction does not touch: lost machines cost no try.
+queue that ended with 75 or a little more (transfer, registry, lost, too little memory) or by a signal, and
+``periodic_release`` starts it again after a while. The bound counts ``NumJobCompletions``, which an eviction does not
+touch: lost machines cost no try.
 
 Jobs find capsule, archive and receipts by path: the run directory must be the same on every host. Hence
 ``should_transfer_files = NO``; IF_NEEDED would quietly transfer, and break, where FILESYSTEM_DOMAINs differ. No
@@ -20,8 +21,10 @@ from itertools import groupby
 from operator import attrgetter
 
 from facade.engines import condor_needs
+from facade.engines.condor_needs import OUT_OF_MEMORY
 from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
 from facade.errors import InputError, RefusedError
+from facade.needs import GROWTHS, MARGIN, RETRIES, RETRY
 
 FOLDER, FILE = "dag", "facade.dag"
 """The DAG is RUN/dag/facade.dag. Run by hand: ``cd RUN/dag && condor_submit_dag facade.dag``."""
@@ -33,7 +36,6 @@ NODE_STATUS, JOBSTATE_LOG = "node_status", "jobstate.log"
 COMMAND = ("-P", "-m", "facade.job")
 """What a node runs before the name of its capsule: ``facade job run`` without the cost of the command line."""
 
-RETRY = 75
 STATUS_SECONDS = 60
 WIDTH = 500
 """Node names on a line of edges."""
@@ -49,8 +51,9 @@ _LABEL = re.compile(r"[^\w .,:=/+-]", re.ASCII)
 class Options:
     """What jobs ask for and how often they are tried again.
 
-    *memory* and *disk* in MB, *backoff* in seconds (once, twice, three times as long …), *commands* are further submit
-    commands of the site (``requirements``, ``accounting_group`` …), *max_idle* and *max_jobs* DAGMan's throttles.
+    *memory* and *disk* in MB, *backoff* in seconds (once, twice, three times as long …), *margin* how many
+    seconds longer than its walltime a job may run, *commands* are further submit commands of the site
+    (``requirements``, ``accounting_group`` …), *max_idle* and *max_jobs* DAGMan's throttles.
     """
 
     cpus: int = 1
@@ -58,6 +61,7 @@ class Options:
     disk: int = 1024
     retries: int = 2
     backoff: int = 60
+    margin: int = MARGIN
     max_idle: int | None = None
     max_jobs: int | None = None
     commands: Mapping[str, str] = field(default_factory=dict)
@@ -231,7 +235,7 @@ def _chunks(names: Iterable[str]) -> Iterator[str]:
 def _job(
     run: RunDirectory, environment: Mapping[str, str], python: str, options: Options, shape: condor_needs.Shape
 ) -> Iterator[tuple[str, str]]:
-    again = f"(ExitBySignal =?= true || ExitCode =?= {RETRY} || (ExitCode > 128) =?= true)"
+    again = f"(ExitBySignal =?= true || {_retry('ExitCode')} || (ExitCode > 128) =?= true)"
     yield "universe", "vanilla"
     yield "executable", _plain(python)
     yield "arguments", arguments([*COMMAND, "\0"]).replace("\0", f"$(folder)/{CAPSULES}#$(jobnum)")
@@ -242,23 +246,35 @@ def _job(
     yield "getenv", "False"
     yield "environment", quoted_environment(environment)
     yield "request_cpus", f"$(need_cpus:{options.cpus})"
-    yield "request_memory", f"$(need_memory:{options.memory}) MB"
+    yield "request_memory", condor_needs.memory(shape, options.memory)
     yield "request_disk", f"$(need_disk:{options.disk}) MB"
     yield "job_max_vacate_time", "30"
     yield "leave_in_queue", "False"
     yield "notification", "never"
-    yield "on_exit_hold", f"{again} && NumJobCompletions <= {options.retries}"
+    # how often it ran out of memory so far: what its exit code says, else what the last one said
+    earlier = f"{_retry('LastHoldReasonSubCode')} ? LastHoldReasonSubCode : {RETRY}"
+    code = f"{_retry('ExitCode')} ? ExitCode : ({earlier})"
+    most = f"{options.retries} + ({code}) - {RETRY}" if shape.growth else str(options.retries)
+    yield "on_exit_hold", f"{again} && NumJobCompletions <= {most}"
     yield "on_exit_hold_reason", '"the job or its surroundings broke down; it is tried again after a while"'
-    yield "on_exit_hold_subcode", str(RETRY)
+    yield "on_exit_hold_subcode", code
     waited = f"time() - EnteredCurrentStatus >= {options.backoff} * NumJobCompletions"
-    yield "periodic_release", f"HoldReasonCode =?= 3 && HoldReasonSubCode =?= {RETRY} && {waited}"
+    ours = f"HoldReasonCode =?= 3 && {_retry('HoldReasonSubCode')}"
+    # 34: HTCondor itself held it for its memory
+    ours = f"({ours} || HoldReasonCode =?= {OUT_OF_MEMORY} && NumHolds <= {GROWTHS})" if shape.growth else ours
+    yield "periodic_release", f"{ours} && {waited}"
     yield "My.facade_attempt", _string(run.name)
     yield "My.facade_attempt_id", str(run.attempt_id)
     yield "My.facade_job", "$(jobnum)"
     yield "My.facade_label", '"$(label)"'
     site = dict(options.commands)
-    asked = dict(condor_needs.commands(shape, site.pop("requirements", "")))
+    asked = dict(condor_needs.commands(shape, site.pop("requirements", ""), options.margin))
     yield from ((name, _plain(value, macros=True)) for name, value in (asked | site).items())
+
+
+def _retry(name: str) -> str:
+    """Return the condition that attribute *name* is one of the exit codes after which a job is tried again."""
+    return f"({name} >= {RETRIES.start} && {name} < {RETRIES.stop}) =?= true"
 
 
 def _finish(run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str]) -> Iterator[tuple[str, str]]:

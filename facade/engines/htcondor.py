@@ -20,6 +20,7 @@ from facade.engines import dag
 from facade.engines.dag import Options
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
+from facade.needs import RETRIES
 
 DAGMAN = 7
 """The universe in which DAGMan itself runs."""
@@ -294,7 +295,7 @@ def _status(cluster: int, ads: Sequence[Mapping[str, Any]]) -> EngineStatus:
         if ad["ClusterId"] == cluster or ad.get("JobUniverse") == DAGMAN:
             continue
         state = _STATUS.get(ad["JobStatus"], "other")
-        if state == "held" and ad.get("HoldReasonCode") == 3 and ad.get("HoldReasonSubCode") == dag.RETRY:
+        if state == "held" and ad.get("HoldReasonCode") == 3 and ad.get("HoldReasonSubCode") in RETRIES:
             state = "waiting"
         elif state == "held":
             holds[str(ad.get("HoldReason", "no reason given"))] += 1

@@ -25,18 +25,17 @@ from facade.engines.rundir import RunDirectory
 from facade.engines.slots import Slots
 from facade.engines.workers import COMMAND, Surroundings, Worker, end
 from facade.errors import FacadeError, InputError, RefusedError
+from facade.needs import MARGIN, RETRIES, RETRY, SLACK
 
 LOCK, LOG, WORK = "engine.lock", "engine.log", "work"
 _HOLDER = re.compile(r"pid (?P<pid>\d+) on (?P<host>\S+)")
-
-RETRY = 75
-"""Exit code of a job whose surroundings failed; no other code but those of signals is tried again."""
 
 MEANING = {
     1: "a payload failed",
     2: "the capsule is bad",
     4: "another process runs this job",
     RETRY: "its surroundings failed",
+    **dict.fromkeys(RETRIES[1:], "its surroundings failed, or its memory was not enough"),
 }
 
 STOP_SECONDS = 0.25
@@ -234,7 +233,7 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
             worker = self.idle.pop() if self.idle else self.hire()
             worker.start(jobnum, self.run.capsule(jobnum), self.run.path / WORK)
             if seconds := self.slots.needs(jobnum).walltime:
-                self.limits[jobnum] = time.monotonic() + seconds
+                self.limits[jobnum] = time.monotonic() + SLACK * seconds + MARGIN
             self.on_event(JobEvent(jobnum, "started"))
         if not self.later and len(self.idle) == len(self.all):
             raise InputError(f"run {self.run.name}: jobs wait for each other in a circle")
@@ -312,7 +311,7 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
             self.too_late(jobnum, code)
         elif code > 128:
             self.again(jobnum, "lost", code, f"it was told to end by signal {code - 128}")
-        elif code == RETRY:
+        elif code in RETRIES:
             self.again(jobnum, "", code, MEANING[code])
         else:
             self.give_up(jobnum, code, MEANING.get(code, f"exit code {code}"))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from facade.errors import BAD_INPUT
 from facade.job.reporting import lookup, reporting
 from facade.job.runner import run_job
+from facade.job.strays import adopt_orphans
 
 USAGE = "usage: facade job run CAPSULE [--workdir DIR]"
 
@@ -25,4 +26,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    adopt_orphans()
     sys.exit(run(sys.argv[1:]))

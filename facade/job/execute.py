@@ -21,8 +21,9 @@ from facade.job.watch import Limits, watched
 
 NONE = Limits()
 
-PRIVATE = ("FACADE_DB", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE")
-"""Variables that lead to the database; programs do not get them."""
+PRIVATE = ("FACADE_DB", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE",
+           "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # fmt: skip
+"""Variables that lead to the database or open the archive; programs do not get them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,9 @@ from facade.archive import Content
 from facade.errors import MissingInputError
 from facade.job import receipt
 from facade.job.capsule import Capsule, Input, Name, full
+from facade.states import FailureClass
 
+OUT_OF_MEMORY = FailureClass.OUT_OF_MEMORY.value
 Expected = Callable[[list[Name]], Mapping[Name, tuple[int, str]]]
 """Asks the registry for size and checksum of files; names it does not know are left out."""
 
@@ -33,6 +35,10 @@ class History:
     """What the other quanta recorded as outputs; they may make those files anew."""
     directories: tuple[Path, ...]
     """Job directories, newest first; they may be gone."""
+    short: int = 0
+    """How many runs ran out of memory."""
+    granted: int = 0
+    """How much memory, in MB, the last of those had been granted; 0 if nobody knows."""
 
 
 def read(paths: Iterable[Path]) -> History:
@@ -40,24 +46,30 @@ def read(paths: Iterable[Path]) -> History:
     done: dict[int, dict[Name, Made]] = {}
     recorded: dict[int, set[Content]] = {}
     directories: list[Path] = []
+    short, granted = 0, 0
     for path in paths:
+        memory, ran_short = 0, False
         contents: dict[int, dict[Name, Content]] = {}
         places: dict[int, dict[Name, str]] = {}
         for line in receipt.read(path):
             quantum = line.get("quantum", 0)
             if line["kind"] == "job-started":
                 directories += [Path(line["directory"])] if line.get("directory") else []
+                memory = line.get("memory") or 0
             elif line["kind"] == "outputs":
                 files = {(f["filename"], f["compression"]): Content(f["size"], f["checksum"]) for f in line["files"]}
                 contents.setdefault(quantum, {}).update(files)
                 recorded.setdefault(quantum, set()).update(files.values())
             elif line["kind"] == "stored":
                 places.setdefault(quantum, {}).update({(name, suffix): at for name, suffix, at in line["files"]})
+            elif line["kind"] == "quantum-ended" and (line["failure"] or {}).get("class") == OUT_OF_MEMORY:
+                ran_short = True
             elif line["kind"] == "quantum-ended" and line["state"] == "succeeded":
                 at = places.get(quantum, {})
                 done[quantum] = {name: Made(c, at.get(name)) for name, c in contents.get(quantum, {}).items()}
+        short, granted = (short + 1, memory) if ran_short else (short, granted)
     abandoned = {quantum: frozenset(contents) for quantum, contents in recorded.items() if quantum not in done}
-    return History(done, abandoned, tuple(reversed(directories)))
+    return History(done, abandoned, tuple(reversed(directories)), short, granted)
 
 
 class Checksums:

@@ -32,6 +32,8 @@ class Log:
         """Add the footer of a program."""
         start = "" if self._at_line_start() else "\n"
         self._write(f"{start}--- exec {execnum} {name}: {ended}\n")
+        if ended.strays:
+            self.note(f"killed what {name} left running: {', '.join(ended.strays)}")
 
     def close(self) -> None:
         """Close the file; nothing may be added afterwards."""

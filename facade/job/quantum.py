@@ -16,13 +16,14 @@ from facade.errors import FacadeError
 from facade.job import execute
 from facade.job.capsule import Capsule, Exec, Name, Quantum, full
 from facade.job.collect import Product, collect
-from facade.job.failure import Failure, StepError, failure_of
+from facade.job.failure import Failure, StepError, exec_failure, failure_of
 from facade.job.follow import Follower, Searches
 from facade.job.headers import filled
 from facade.job.logfile import Log, log_name
 from facade.job.staging import Stager, make_folders, write_lists
 from facade.job.stop import Stop, Stopped
-from facade.states import FailureClass, State
+from facade.job.watch import Limits
+from facade.states import State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class Job:
     """What earlier runs of quanta that never succeeded recorded as outputs; it may be replaced."""
     write: Callable[..., None]
     """Append lines to the receipt and tell the registry."""
+    short: int = 0
+    """How often this job ran out of memory before."""
     versions: dict[tuple[str, ...], str] = field(default_factory=dict)
     searches: Searches = field(default_factory=lambda: Searches(()))
 
@@ -130,7 +133,10 @@ class QuantumRun:
         version = self._version(argv[0], item.version_flag)
         self._log.starting(item.execnum, item.name, argv)
         with self._messages.following(item):
-            ended = execute.run(argv, cwd=job.directory, env=job.env, log=self._log.handle, stop=job.stop)
+            ended = execute.run(
+                argv, cwd=job.directory, env=job.env, log=self._log.handle, stop=job.stop, limits=self._limits(),
+                mark=f"{quantum.task_id}.{item.execnum}",
+            )  # fmt: skip
         self._log.ended(item.execnum, item.name, ended)
         if self._messages.trouble:
             self._log.note(self._messages.trouble)
@@ -144,7 +150,7 @@ class QuantumRun:
         })  # fmt: skip
         job.stop.check()
         if not ended.success:
-            raise StepError(_exec_failure(item, ended))
+            raise StepError(exec_failure(item.execnum, item.name, ended, quantum.allowance, job.short))
 
     def _save(self, entries: list[Entry]) -> None:
         """Record and store the outputs.
@@ -239,6 +245,10 @@ class QuantumRun:
             self._job.versions[argv] = execute.version(argv, cwd=self._job.directory, env=self._job.env)
         return self._job.versions[argv]
 
+    def _limits(self) -> Limits:
+        allowance = self._quantum.allowance
+        return Limits(allowance.seconds, allowance.memory_after(self._job.short))
+
     def _view(self) -> Prepared:
         inputs = [
             {"section": item.section, "filename": item.called, "path": f"{item.path}/{item.called}".lstrip("/"),
@@ -304,15 +314,3 @@ class QuantumRun:
 
 
 _wrapper = functools.lru_cache(plugins.wrapper)  # looking one up reads every installed package's entry points
-
-
-def _exec_failure(item: Exec, ended: execute.Ended) -> Failure:
-    killed = ended.signal != 0
-    how = f"was killed by signal {execute.signal_name(ended.signal)}" if killed else f"exited with {ended.exit_code}"
-    return Failure(
-        failure_class=FailureClass.KILLED if killed else FailureClass.EXEC_FAILED,
-        step="exec",
-        message=f"exec {item.execnum} ({item.name}) {how}" + (f": {ended.problem}" if ended.problem else ""),
-        exit_code=ended.exit_code,
-        signal=ended.signal,
-    )

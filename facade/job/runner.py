@@ -2,6 +2,7 @@
 
 Exit codes: 0 all quanta succeeded; 1 a payload failed, trying again makes no sense; 2 bad capsule; 4 the job is being
 run already; 75 the surroundings failed, trying again may help; 130 and 143 told to end (SIGINT, SIGTERM).
+76 to 79 are 75 of a job that ran out of memory once, twice … so far, and is to get more.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from facade.job.order import Order, Room
 from facade.job.quantum import Job, QuantumRun
 from facade.job.staging import Stager
 from facade.job.stop import GRACE, Stop, Stopped
-from facade.states import State
-
-RETRY = 75
+from facade.job.strays import end_children, end_inside
+from facade.needs import GROWTHS, RETRY
+from facade.states import FailureClass, State
 
 
 class Reporter(Protocol):
@@ -56,10 +57,11 @@ def run_job(
     path = Path(capsule_path).absolute()
     try:
         capsule = capsules.read(path)
-        archive = open_archive(capsule.archive_name, capsule.archive_root)
+        stop = Stop(grace)
+        archive = open_archive(capsule.archive_name, capsule.archive_root, capsule.archive_options, check=stop.check)
         with surroundings.locked(path):
             workspace = surroundings.workspace(path, None if workdir is None else Path(workdir))
-            job = JobRunner(capsule, archive, workspace, reporter=reporter, expected=expected, grace=grace)
+            job = JobRunner(capsule, archive, workspace, reporter=reporter, expected=expected, stop=stop)
             return job.run()
     except InputError as error:
         _say(str(error))
@@ -83,13 +85,16 @@ class JobRunner:
         *,
         reporter: Reporter | None = None,
         expected: Expected | None = None,
-        grace: float = GRACE,
+        stop: Stop,
     ) -> None:
         self._capsule, self._archive, self._reporter = capsule, archive, reporter
         self._checksums = Checksums(capsule, expected)
-        self._stop, self._writing = Stop(grace), threading.Lock()
+        self._stop, self._writing = stop, threading.Lock()
         earlier = receipt.files(capsule.path.parent, capsule.stem)
         self._history = history.read(earlier)
+        for directory in self._history.directories:
+            if killed := end_inside(directory):
+                _say(f"killed what an earlier run left running in {directory}: {', '.join(killed)}")
         self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.stem)
         self._directory = _unused(workspace / f"{capsule.attempt}_{capsule.stem}_t{self._receipt.run:02d}")
 
@@ -98,7 +103,7 @@ class JobRunner:
         with self._stop.listening():
             self._write(self._started())
             todo = [quantum for quantum in self._capsule.quanta if quantum.task_id not in self._history.done]
-            failures = self._run_all(todo) if todo else []
+            failures = self._too_small(todo) or (self._run_all(todo) if todo else [])
             if self._stop.signum and not failures:
                 failures.append(failure_of(Stopped(self._stop.signum), "upstream"))
             state = State.FAILED if failures else State.SUCCEEDED
@@ -106,9 +111,23 @@ class JobRunner:
                 "kind": "job-ended", "state": state.value, "failure": failures[0].line() if failures else None,
             })  # fmt: skip
             self._receipt.close()
+            self._end_strays()
             if not failures:
                 self._remove_directory()
             return self._exit_code(failures)
+
+    def _too_small(self, todo: Sequence[Quantum]) -> list[Failure]:
+        """Return the failure that this run was granted no more memory than the one that ran out of it, if so."""
+        granted, before = surroundings.granted_memory(), self._history.granted
+        grows = any(quantum.allowance.growth > 1 for quantum in todo)
+        if not (grows and granted and granted <= before):
+            return []
+        message = f"granted {granted} MB of memory, and an earlier run ran out of {before} MB; it asks for more"
+        return [Failure(failure_class=FailureClass.OUT_OF_MEMORY, step="start", message=message, again=True)]
+
+    def _end_strays(self) -> None:
+        if left := end_children():
+            _say(f"killed what programs left running: {', '.join(left)}")
 
     def _run_all(self, todo: Sequence[Quantum]) -> list[Failure]:
         """Run *todo*; what needs the outputs of a failed quantum is blocked, the rest goes on."""
@@ -154,6 +173,7 @@ class JobRunner:
             archive=self._archive,
             stager=stager,
             abandoned=self._history.abandoned,
+            short=self._history.short,
             stop=self._stop,
             env=execute.environment(self._capsule.environment),
             write=self._write,
@@ -166,6 +186,7 @@ class JobRunner:
             "kind": "job-started", "receipt": _uuid4(), "attempt_id": capsule.attempt_id, "job": capsule.task_id,
             "run": self._receipt.run, "host": surroundings.host(), "pid": os.getpid(),
             "batch_id": surroundings.batch_id(), "slot": surroundings.slot(), "directory": str(self._directory),
+            "memory": surroundings.granted_memory(),
         }  # fmt: skip
 
     def _write(self, *lines: dict[str, Any]) -> None:
@@ -185,7 +206,10 @@ class JobRunner:
             return 128 + self._stop.signum
         if not failures:
             return DONE
-        return RETRY if all(failure.failure_class.retryable for failure in failures) else FAILED
+        if not all(failure.retryable for failure in failures):
+            return FAILED
+        ran_short = any(failure.again and failure.step != "start" for failure in failures)
+        return RETRY + min(GROWTHS, self._history.short + ran_short)
 
     def _remove_directory(self) -> None:
         try:

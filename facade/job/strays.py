@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 MARK = "FACADE_EXEC"
@@ -17,20 +17,27 @@ MARK = "FACADE_EXEC"
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def adopt_orphans() -> bool:
-    """Have orphans among the descendants of this process become its children; return whether that can be done."""
+_reaping: list[frozenset[int]] = []
+
+
+def adopt_orphans() -> None:
+    """Have orphans among the descendants of this process become its children, from now on; only Linux can."""
     import ctypes
 
     try:
-        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+        if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
+            _reaping.append(frozenset(_children(os.getpid())))
     except (OSError, AttributeError):
-        return False
+        return
 
 
-def end_children(mark: str | None, known: Collection[int] = ()) -> list[str]:
-    """Kill the children of this process that carry *mark* (None: all) and are not *known*; return what they were."""
+def end_children(mark: str = "") -> list[str]:
+    """Kill the orphans that this process adopted, those that carry *mark* or all of them; return what they were."""
     ended: list[str] = []
-    while found := [p for p in _children(os.getpid()) if p not in known and (mark is None or _carries(p, mark))]:
+    if not _reaping:
+        return ended
+    known = _reaping[0]
+    while found := [p for p in _children(os.getpid()) if p not in known and (not mark or _carries(p, mark))]:
         for pid in found:  # what they leave behind becomes ours in turn
             ended.append(f"{pid} ({_name(pid)})")
             _kill(pid)

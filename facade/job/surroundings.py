@@ -25,17 +25,28 @@ def slot() -> str:
 
 def batch_id() -> str:
     """Return ``CLUSTER.PROC`` if HTCondor runs the job, else ""."""
+    values = _job_ad()
+    cluster, proc = values.get("clusterid", ""), values.get("procid", "")
+    return f"{cluster}.{proc}" if cluster and proc else ""
+
+
+def granted_memory() -> int:
+    """Return the memory in MB that HTCondor gave the job, 0 if it did not say."""
+    values = _job_ad()
+    text = values.get("memoryprovisioned", "") or values.get("requestmemory", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _job_ad() -> dict[str, str]:
     ad = os.environ.get("_CONDOR_JOB_AD", "")
     if not ad:
-        return ""
+        return {}
     try:
         lines = Path(ad).read_text(errors="replace").splitlines()
     except OSError:
-        return ""
+        return {}
     pairs = (line.partition("=") for line in lines)
-    values = {key.strip().lower(): value.strip() for key, _, value in pairs}
-    cluster, proc = values.get("clusterid", ""), values.get("procid", "")
-    return f"{cluster}.{proc}" if cluster and proc else ""
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def workspace(capsule: Path, given: Path | None) -> Path:

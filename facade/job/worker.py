@@ -16,6 +16,7 @@ from typing import TextIO
 from facade.errors import FAILED
 from facade.job.reporting import lookup, reporting
 from facade.job.runner import Reporter, run_job
+from facade.job.strays import adopt_orphans
 
 
 def main() -> None:
@@ -44,4 +45,5 @@ def serve(requests: Iterable[str], answers: TextIO, reporter: Reporter | None) -
 
 
 if __name__ == "__main__":
+    adopt_orphans()
     main()

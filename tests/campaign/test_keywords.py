@@ -336,7 +336,7 @@ def example(one: Keyword) -> str:
 
 
 EXAMPLES = {
-    "keys": "project", "count": "77", "int": "77", "size": "3G", "disk": "3G", "time": "5m",
+    "keys": "project", "count": "77", "int": "77", "factor": "2.5", "limits": "db:2", "order": "project", "size": "3G", "disk": "3G", "time": "5m",
     "never|file|success": "success",
     "target_archive|wrapper|all|never": "all", "wrapper|job|block|run|never": "run", "job|never": "job",
     "wrapper|job|never": "wrapper", "never|run|block": "block", "success|always|never": "always",

@@ -26,7 +26,7 @@ def submit(place: str, *done: str) -> str:
         done=[int(number) for number in done],
         environment={"PATH": "/usr/bin:/bin", "WORD": 'it\'s "one" $(word)'},
         finish_argv=finish,
-        options=Options(memory=64, disk=10, backoff=1, commands={"rank": "0"}),
+        options=Options(memory=64, disk=10, backoff=1, margin=1, commands={"rank": "0"}),
     )
 
 

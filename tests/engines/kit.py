@@ -15,7 +15,7 @@ from typing import Any
 from facade.engines import local
 from facade.engines.local import JobEvent
 from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
-from facade.needs import NOTHING, Needs
+from facade.needs import NOTHING, Allowance, Needs
 from facade.plan.capsule import shard
 
 FAKE = (sys.executable, "-S", str(Path(__file__).with_name("fake_worker.py")))
@@ -57,22 +57,28 @@ def put_capsules(run: RunDirectory, capsules: Mapping[int, str]) -> None:
 
 
 def make_real(
-    path: Path, table: Table, scripts: Mapping[int, str], spoilt: dict[int, str] | None = None, **more: Any
+    path: Path,
+    table: Table,
+    scripts: Mapping[int, str],
+    spoilt: dict[int, str] | None = None,
+    allowance: Allowance | None = None,
+    **more: Any,
 ) -> RunDirectory:
     """Write a run whose jobs each run a line of shell, for the real worker and for HTCondor; some capsules *spoilt*."""
     run = make_run(path, table, **more)
     (path / "archive").mkdir(exist_ok=True)
-    texts = {j.jobnum: json.dumps(_capsule(path, j, scripts.get(j.jobnum, "true"))) for j in run.jobs}
+    texts = {j.jobnum: json.dumps(_capsule(path, j, scripts.get(j.jobnum, "true"), allowance)) for j in run.jobs}
     put_capsules(run, texts | (spoilt or {}))
     return run
 
 
-def _capsule(path: Path, job: EngineJob, script: str) -> dict[str, Any]:
+def _capsule(path: Path, job: EngineJob, script: str, allowance: Allowance | None) -> dict[str, Any]:
     number = job.jobnum
     log = {"filename": f"Ht0_r11p01_step_w{number:05}.log", "archive_path": "log"}
     step = {
         "task_id": 1000 + number, "wrapnum": number, "module": "step", "wrapper": "generic", "keys": {"n": number},
-        "parameters": {}, "log": log, "inputs": [], "lists": [], "outputs": [],
+        "parameters": {}, "allowance": (allowance or Allowance())._asdict(), "log": log, "inputs": [], "lists": [],
+        "outputs": [],
         "execs": [{"execnum": 1, "name": "sh", "argv": ["/bin/sh", "-c", script], "version_flag": "", "used": [],
                    "generated": [], "derived": []}],
     }  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engines.kit import make_real, wait_for
 
 from facade.engines.rundir import RunDirectory
-from facade.needs import Needs
+from facade.needs import Allowance, Needs
 
 if TYPE_CHECKING:
     from pool import CondorPool
@@ -179,7 +179,7 @@ def test_what_jobs_need_reaches_the_queue(condor_pool: CondorPool, tmp_path: Pat
         1: Needs(memory=80, disk=50, category="io", limits=(("tape", 2), ("db", 1))),
         2: Needs(memory=72, category="io"),
         3: Needs(cpus=1, priority=12, requirements="TARGET.Cpus > 0"),
-        4: Needs(walltime=2),
+        4: Needs(walltime=1),
     }
     table = {n: (0, ()) for n in range(1, 6)}
     run = make_real(tmp_path, table, {1: slow, 2: slow, 4: "sleep 300"}, needs=needs, max_jobs={"io": 1})
@@ -205,3 +205,17 @@ def history(pool: CondorPool, cluster: str) -> dict[int, dict[str, Any]]:
     command = ["condor_history", "-json", "-constraint", f"DAGManJobId == {cluster} && facade_job =!= undefined"]
     done = subprocess.run(command, env=pool.env, capture_output=True, text=True, check=True)
     return {int(ad["facade_job"]): ad for ad in sorted(json.loads(done.stdout), key=lambda ad: int(ad["facade_job"]))}
+
+
+def test_a_job_that_runs_out_of_memory_gets_more_and_keeps_it(condor_pool: CondorPool, tmp_path: Path):
+    """128 MB, 256, 512: the third is enough; in between it is killed once, which is no reason for more."""
+    greedy = "data = bytearray(300 << 20); import time; time.sleep(1.2)"
+    script = f"test $(ls {tmp_path}/jobs/000/*.receipt.* | wc -l) != 2 || kill -9 $PPID; {sys.executable} -c '{greedy}'"
+    grows = {"memory": 128, "growth": 2.0}
+    run = make_real(tmp_path, {1: (0, ())}, {1: script}, needs={1: Needs(**grows)}, allowance=Allowance(**grows))
+    cluster = ask(condor_pool, "submit", run.path)
+    wait_for_end(condor_pool, run)
+    assert finished(run) == ['0 0 it\'s "one" $(word)']
+    runs = [json.loads(path.read_text().splitlines()[0]) for path in run.receipts(1)]
+    assert [line["memory"] for line in runs] == [128, 256, 256, 512]
+    assert history(condor_pool, cluster)[1]["LastHoldReasonSubCode"] == 77

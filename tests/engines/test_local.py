@@ -268,7 +268,10 @@ class TestNeeds:
         assert most_at_once(run, set(wide)) == 1
         assert most_at_once(run, set(table), lambda n: 3 if n == 1 else 2 if n in wide else 1) == 3
 
-    def test_a_job_that_takes_longer_than_it_may_fails_and_is_not_tried_again(self, tmp_path: Path):
+    def test_a_job_that_takes_longer_than_it_may_fails_and_is_not_tried_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(local, "MARGIN", 0)
         what = {1: {"seconds": 60}, 2: {"seconds": 60, "deaf": True}, 3: {"seconds": 0.3}}
         run = make_run(tmp_path, {1: (0, ()), 2: (0, ()), 3: (0, ()), 4: (0, (1,))}, what, dict.fromkeys((1, 2), LATE))
         watch = Watch(run, workers=3, grace=0.3)

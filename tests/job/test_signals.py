@@ -49,7 +49,7 @@ def test_a_job_that_is_told_to_end_takes_a_stubborn_program_with_it(house: House
     assert job.wait(20) == code
     assert not Path(f"/proc/{program}").exists()
     failure = house.ended()[41]["failure"]
-    assert (failure["class"], failure["step"], failure["signal"]) == ("killed", "exec", number)
+    assert (failure["class"], failure["step"], failure["signal"]) == ("evicted", "exec", number)
     assert 42 not in house.ended()
     assert house.kinds()[-3:] == ["stored", "quantum-ended", "job-ended"]
     ran = next(line for line in house.lines() if line["kind"] == "exec")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facade.errors import CampaignError
-from facade.needs import NOTHING, Categories, Needs, of_job
+from facade.needs import NOTHING, Allowance, Categories, Needs, of_job
 from facade.plan import Inputs, Plan, from_text, plan
 from facade.plan.datasets import Row
 
@@ -114,16 +114,34 @@ class TestNeeds:
 
     def test_what_a_block_says_is_for_jobs_whose_modules_say_nothing(self) -> None:
         heavy = Needs(memory=4096, walltime=60)
-        assert of_job([(heavy, 2), (NOTHING, 5)], Needs(memory=2048, walltime=600)) == Needs(memory=4096, walltime=720)
-        assert of_job([(heavy, 2)], Needs(memory=8192, walltime=600)) == Needs(memory=4096, walltime=120)
-        assert of_job([(NOTHING, 2)], Needs(memory=8192, priority=-3)) == Needs(memory=8192, priority=-3)
+        assert of_job([(heavy, 2, 1), (NOTHING, 5, 1)], Needs(memory=2048, walltime=600)) == Needs(
+            memory=4096, walltime=720
+        )
+        assert of_job([(heavy, 2, 1)], Needs(memory=8192, walltime=600)) == Needs(memory=4096, walltime=120)
+        assert of_job([(NOTHING, 2, 1)], Needs(memory=8192, priority=-3)) == Needs(memory=8192, priority=-3)
         with pytest.raises(Categories, match="none, slow"):
-            of_job([(Needs(category="slow"), 1), (NOTHING, 1)], NOTHING)
+            of_job([(Needs(category="slow"), 1, 1), (NOTHING, 1, 1)], NOTHING)
 
     def test_a_campaign_is_beneath_its_blocks(self) -> None:
         whole = text().replace("<b>", "<b>\nrequest_memory = 3GB") + "request_memory = 1GB\nrequest_cpus = 4\n"
         assert planned(whole).needs == (Needs(memory=3072, cpus=4),)
         assert planned(text()).needs == (NOTHING,)
+
+    def test_quanta_side_by_side_take_as_many_times_as_much(self) -> None:
+        found = planned_with(
+            "divide_jobs_by = visit",
+            "max_fwthreads = 2\nrequest_memory = 1GB\njobwalltime = 10m\nmemory_growth = 1.5\nmemory_max = 4GB",
+            "max_fwthreads = 8\njobwalltime = 5m",
+        )
+        # three ccds two at a time, then one coadd
+        assert found.needs == (Needs(cpus=2, memory=2048, walltime=25 * 60, growth=1.5, most=8192),)
+        assert found.allowances == {
+            "reduce": Allowance(seconds=600, memory=1024, growth=1.5, most=4096, threads=2),
+            "stack": Allowance(seconds=300, threads=8),
+        }
+        assert from_text(found.text) == found
+        assert planned_with("master_use_fwthreads = no", "max_fwthreads = 2").needs == (NOTHING,)
+        assert planned_with("max_fwthreads = 2").needs == (Needs(cpus=2),)
 
     def test_requirements_hold_all_together(self) -> None:
         assert planned_with("condorjobreq = A", "condorjobreq = B || C").needs[0].requirements == "(A) && (B || C)"
