@@ -154,7 +154,7 @@ def main(megabytes: int) -> int:
     one = re.compile("(" + ")|(".join(p.pattern for p in wanted.patterns) + ")", re.IGNORECASE)
     some = data[:300_000].decode().splitlines()
     rate = speed(300_000, lambda: [one.search(line) for line in some], rounds=1)
-    print(f"{'one alternation by re, line by line':40} {rate:7.1f}")
+    print(f"{'one alternation by re, line by line':40} {rate:7.2f}")
     print(*(["", *bad] if bad else ["", "all targets met"]), sep="\n")
     return 1 if bad else 0
 
