@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,36 @@ def test_a_hundred_thousand_jobs_take_no_time():
     size = sum(map(len, written(run, done=set(range(0, 100_000, 3)))))
     assert time.process_time() - before < 2, "about half a second here"
     assert size < 25_000_000
+
+
+def test_a_block_that_is_planned_late_is_a_dag_inside_the_dag():
+    run = replace(made([job(1), job(2), job(3, 0, (1,))]), later=("coadd", "last"))
+    text = written(run, plan_argv=["/opt/py", "engine", "plan", "Ht0_r11p01"])
+    at = text.index("JOB plan_coadd plan")
+    assert text[at + 1 :][:4] == [
+        "SUBDAG EXTERNAL later_coadd later_coadd.dag", "PARENT j000002 j000003 CHILD plan_coadd",
+        "PARENT plan_coadd CHILD later_coadd", "FINAL finish finish",
+    ]  # fmt: skip
+    assert '  arguments = "engine plan Ht0_r11p01 coadd"' in text
+
+    grown = replace(run, blocks=("block0", "coadd"), jobs=(*run.jobs, job(4, 1), job(5, 1, (4,))), later=("last",))
+    inner = later(grown, "coadd")
+    assert graph(inner[:-3]) == {"j000004": set(), "j000005": {"j000004"}}
+    assert inner[-3:] == [
+        "SUBDAG EXTERNAL later_last later_last.dag", "PARENT j000005 CHILD plan_last",
+        "PARENT plan_last CHILD later_last",
+    ]  # fmt: skip
+    assert not [line for line in inner if line.startswith(("FINAL", "SET_JOB_ATTR", "NODE_STATUS"))]
+    with pytest.raises(RefusedError):
+        later(grown, "coadd", environment={"PASSWORD": "x"})
+    nothing = replace(grown, jobs=run.jobs, later=())
+    assert later(nothing, "coadd")[-1] == "JOB nothing job NOOP"
+    only_planning = written(replace(made([]), blocks=("a",), later=("coadd",)), plan_argv=["x"])
+    assert "PARENT plan_coadd CHILD later_coadd" in only_planning
+
+
+def later(run: RunDirectory, block: str, environment: dict[str, str] | None = None) -> list[str]:
+    text = dag.later_lines(
+        run, block, environment=environment or {}, python="/opt/py", plan_argv=["/opt/py"], options=Options()
+    )
+    return "\n".join(text).split("\n")

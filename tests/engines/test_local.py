@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -294,3 +296,27 @@ def most_at_once(run: RunDirectory, jobs: set[int], width: Callable[[int], int] 
         running += (width(int(number)) if int(number) in jobs else 0) * (1 if what == "start" else -1)
         most = max(most, running)
     return most
+
+
+def test_a_block_that_is_not_planned_yet_is_asked_for_once_those_before_succeeded(tmp_path: Path):
+    run, asked = replace(make_run(tmp_path, {1: (0, ()), 2: (0, ())}), later=("coadd", "last")), list[str]()
+
+    def grow(block: str) -> RunDirectory | None:
+        assert local.running(run) == f"pid {os.getpid()} on {socket.gethostname()}"  # nobody else can take it up
+        asked.append(f"{block} after {len(diary(run))}")
+        table = {1: (0, ()), 2: (0, ()), 3: (1, ()), 4: (1, (3,))}
+        return None if block == "last" else replace(make_run(tmp_path, table), later=("last",))
+
+    def carried_out(done: Collection[int] = ()) -> bool:
+        return local.run(
+            run, workers=2, done=done, environment={}, on_event=lambda event: None, stop=threading.Event(),
+            command=FAKE, grow=grow,
+        )  # fmt: skip
+
+    assert not carried_out()
+    assert asked == ["coadd after 4", "last after 8"]
+    assert order(run)[4:] == ["start 3", "end 3", "start 4", "end 4"]
+    asked.clear()
+    make_run(tmp_path, {1: (0, ()), 2: (0, ())}, {2: {"codes": [1]}})
+    assert not carried_out(done={1})
+    assert asked == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from facade.errors import InputError
 def test_it_is_read_back_as_it_was_written(tmp_path: Path):
     run = make_run(tmp_path, DIAMOND)
     assert RunDirectory.read(tmp_path) == run
+    waiting = replace(run, later=("coadd",))
+    waiting.write()
+    assert RunDirectory.read(tmp_path) == waiting
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
