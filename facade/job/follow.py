@@ -108,6 +108,7 @@ class Follower:
             ended = self._ended.wait(LOOK)  # before what is read: what comes later is not the program's
             size = os.fstat(handle).st_size
             if size < self._offset:
+                self._offset, self._line = 0, 1  # for the next program: what is there now is counted anew
                 return self._give_up(execnum, "the program has cut the log")
             while self._offset < size:
                 if self._told_to_end():
@@ -122,8 +123,7 @@ class Follower:
                 break
             self._write(self._findings.take())
         if scanner is not None:
-            scanner.end()
-        self._write(self._findings.take())
+            scanner.end()  # what it has found goes with what the next program says, or with the last of the quantum
 
     def _read(self, handle: int, size: int) -> bytes:
         """Return what comes next of the first *size* bytes; its lines are counted."""
@@ -148,8 +148,8 @@ class Follower:
         self._tell({"kind": "messages", "quantum": self._quantum, "log": self._file.name, "rows": [row]})
 
     def _write(self, found: Sequence[Found], counts: Sequence[tuple[str, int, int]] = ()) -> None:
-        line = {"kind": "messages", "quantum": self._quantum, "log": self._file.name}
-        for start in range(0, len(found), ROWS):
-            self._tell({**line, "rows": [one.row() for one in found[start : start + ROWS]]})
-        if counts:
-            self._tell({**line, "rows": [], "counts": counts})
+        """Tell what was found, and with the last of it how many there were."""
+        for start in range(0, len(found) or bool(counts), ROWS):
+            rows = [one.row() for one in found[start : start + ROWS]]
+            more = {"counts": counts} if counts and start + ROWS >= len(found) else {}
+            self._tell({"kind": "messages", "quantum": self._quantum, "log": self._file.name, "rows": rows, **more})

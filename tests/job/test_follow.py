@@ -52,7 +52,7 @@ def test_messages_are_told_with_their_place_in_the_saved_log(watched: House) -> 
     for quantum, _, line, text in found:
         assert (first if quantum == 41 else second)[line - 1] == text.partition("\n")[0]
     kinds = watched.kinds()
-    assert kinds.index("messages") < kinds.index("exec") and kinds[-3:] == ["stored", "quantum-ended", "job-ended"]
+    assert kinds.index("messages") < kinds.index("saving") and kinds[-3:] == ["stored", "quantum-ended", "job-ended"]
     assert counts(watched) == {"fatal": 1, "warning": 1}
 
 
@@ -118,11 +118,12 @@ def test_nothing_is_looked_for_where_nothing_is_wanted(house: House, monkeypatch
 
 
 def test_a_program_that_cuts_its_log_is_told_of_and_spoils_nothing(watched: House) -> None:
-    watched.add(program(watched, "os.ftruncate(1, 0)\nprint('fatal')"))
+    watched.add(program(watched, "os.ftruncate(1, 0)\nprint('fatal')"), program(watched, "print('x\\nfatal again')"))
     assert watched.run() == 0
-    ((_, execnum, _, text),) = told(watched)
-    assert execnum == 1 and text.endswith("only: the program has cut the log")
-    assert f"facade: {text}" in watched.log()
+    first, second = told(watched)
+    assert first[1] == 1 and first[3].endswith("only: the program has cut the log")
+    assert f"facade: {first[3]}" in watched.log()
+    assert second[3] == "fatal again" and watched.log().splitlines()[second[2] - 1] == "fatal again"
 
 
 def test_a_fault_of_the_search_is_told_and_spoils_nothing(watched: House, monkeypatch: pytest.MonkeyPatch) -> None:
