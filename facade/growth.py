@@ -64,12 +64,12 @@ def prepare(registry: Registry, site: Site, campaign: Campaign, wish: Wish) -> P
     return Prepared(considered, found)
 
 
-def planning(campaign: Campaign, prepared: Prepared, wish: Wish) -> Planning | None:
+def planning(campaign: Campaign, considered: Considered, found: Found, wish: Wish) -> Planning | None:
     """Return what is to be kept for the planning of later blocks, or None if there are none."""
-    if not prepared.considered.plan.later:
+    if not considered.plan.later:
         return None
     return Planning(
-        campaign=dumps(campaign.document), found=prepared.found.data, reuse=wish.reuse, verify=wish.verify
+        campaign=dumps(campaign.document), found=found.data, reuse=wish.reuse, verify=wish.verify
     )  # fmt: skip
 
 

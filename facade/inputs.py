@@ -148,7 +148,9 @@ class QueryRunner:
         answer = self._answers[asked]
         if isinstance(answer, FacadeError):
             raise answer
-        lines: Lines = [{nick or spec.name: self._planned(row) for nick, row in line.items()} for line in answer]
+        lines: Lines = [{nick or spec.name: row for nick, row in line.items()} for line in answer]
+        if self._standing.made:
+            lines = [{nick: self._planned(row) for nick, row in line.items()} for line in lines]
         _check_output(lines, query, program)
         self.datasets[f"{module.name}.{kind}.{spec.name}"] = lines
         self.queries.append(

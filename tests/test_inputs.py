@@ -16,7 +16,8 @@ from facade import __version__, plugins
 from facade.answers import ask, read_lines, version
 from facade.campaign import read
 from facade.errors import CampaignError, InputError, MissingInputError
-from facade.inputs import planned, set_values
+from facade.inputs import Found, Standing, plan_on, planned, set_values
+from facade.plan.growth import ensure_grown
 from facade.plugins import Scalar
 from facade.wcl import loads
 
@@ -456,3 +457,62 @@ def test_a_column_that_was_promised_must_come(tmp_path: Path) -> None:
     ) as caught:
         found(tmp_path, ROWS + "del rows[1]['visit']\n" + DUMP, "r9.fits", "r10.fits")
     assert [one.code for one in caught.value.faults] == ["F606"] and "it has: filename" in caught.value.faults[0].remedy
+
+
+# -- planning in stages ------------------------------------------------------------------------------------------------
+
+LATER = """
+<module later>
+    wrappername = generic
+    wrapperloop = visit
+    loopobj = file.made
+    <file>
+        <made>
+            exec = ${finder}
+            args = ${qoutfile} of ${attnum:3}
+            qouttype = json
+            divide_by = visit
+            dirpat = d
+        </made>
+        <seed>
+            filename = seed.txt
+            dirpat = d
+        </seed>
+        <all>
+            filetype = img
+            filepat = visit
+            flabel = later
+            dirpat = d
+        </all>
+    </file>
+    <exec_1>
+        execname = cp
+        used = file.made, file.seed
+        was_generated_by = file.all
+    </exec_1>
+</module>
+"""
+
+
+def test_what_was_found_is_kept_and_later_queries_are_asked_when_their_turn_comes(tmp_path: Path) -> None:
+    made_rows = "if 'of' in sys.argv: rows = [{'filename': f'out-{v}-r7p05.fits', 'visit': v} for v in (9, 10)]\n"
+    finder = program(tmp_path, COUNTED + ROWS + made_rows + DUMP)
+    whole = text(FOUND, LATER, b="reduce", c="later").replace("<c>", "<c>\nplanned = late")
+    campaign = read(loads(f"finder = {finder}\nwhat = x\n" + whole, "c.wcl"))
+    source = FakeSource("r9.fits", "r10.fits")
+    first, told = plan_on(campaign, source, Standing())
+    assert (tmp_path / "calls").read_text() == "x" and [block.name for block in first.later] == ["c"]
+    assert ("seed.txt", "") not in [name for names in source.asked for name in names]
+
+    kept, later = Found.read(told.data), FakeSource("out-9-r7p05.fits", "out-10-r7p05.fits", "seed.txt")
+    assert kept == told
+    made = {(f"out-{visit}-r7p05.fits", ""): (f"out-{visit}-r7p${{attnum:2}}.fits", "") for visit in (9, 10)}
+    second, more = plan_on(campaign, later, Standing(planned=1, found=kept, made=made, attnum=5))
+    ensure_grown(first, second)
+    assert (tmp_path / "calls").read_text() == "xx"
+    assert [name for names in later.asked for name in names if name[0].startswith("r")] == []
+    assert [query.arguments.split()[-2:] for query in second.queries[-1:]] == [["of", "005"]]
+    readers = [quantum for quantum in second.quanta if quantum.module == "later"]
+    assert [second.files[quantum.inputs[0].file].producer for quantum in readers] == [1, 2]
+    assert more.names["seed.txt"] is not None and second.later == ()
+    assert kept.datasets.items() <= more.datasets.items()

@@ -79,8 +79,9 @@ def submit(
             considered, kept = consider(opened, here, made, wish), None
         else:
             assert loaded is not None
-            prepared = prepare(opened, here, loaded, wish)
-            considered, kept = prepared.considered, planning(loaded, prepared, wish)
+            considered, found = prepare(opened, here, loaded, wish)
+            kept = planning(loaded, considered, found, wish)
+            del found  # all rows
         if dry_run:
             deciding.show(considered)
             return DONE

@@ -73,6 +73,9 @@ def test_what_was_made_before_is_reused_in_later_blocks_too(home: World) -> None
     home.facade("submit", campaign(home, hello="echo"), "--wait")
     assert states(home, 2) == ("succeeded", {"succeeded": 3})
     assert home.json("stat", "u_r4p02")["reused"] == {"u_r4p01": 3}
+    explained = home.facade("plan", campaign(home, hello="echo", gather="echo"), "--explain").stdout
+    assert "gather n=9" in explained and "unlike in u_r4p01: command line of exec_1" in explained
+    assert "from u_r4p02" in explained and "not planned yet: last; last is when coadd is done" in explained
     # only the second block is another: it is planned at submission, for the first is taken as it is
     home.facade("submit", campaign(home, hello="echo", gather="echo"), "--wait")
     assert states(home, 3) == ("succeeded", {"succeeded": 2})
