@@ -34,7 +34,7 @@ class Workbench:
     files: list[PlannedFile] = field(default_factory=list)
     by_name: dict[str, int] = field(default_factory=dict)
     quanta: list[Quantum] = field(default_factory=list)
-    job_keys: list[tuple[int, Mapping[str, Scalar]]] = field(default_factory=list)
+    job_keys: list[tuple[int, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     published: dict[str, Dataset] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)

@@ -15,8 +15,9 @@ from facade.wcl.template import Scalar
 
 new_job = maker_of(Job)
 
-JobKeys = tuple[int, Mapping[str, Scalar]]
-"""Index of the block, and the values that divide its jobs."""
+JobKeys = tuple[int, tuple[str, ...], tuple[str, ...]]
+"""What divides jobs: index of the block, names of the keys in alphabetical order, their values. The order in which
+``divide_jobs_by`` names them makes no difference; jobs are told with the keys as they are written first."""
 
 
 class Divided(NamedTuple):
@@ -27,25 +28,23 @@ class Divided(NamedTuple):
     members: list[int]
 
 
-def groups(quanta: Sequence[Quantum], keys: Sequence[JobKeys]) -> list[Divided]:
-    """Group *quanta*; *keys* holds, for each one, the index of its block and the values that divide jobs.
+new_divided = maker_of(Divided)
 
-    Where neighbours share one object in *keys*, that is looked at once.
-    """
-    numbers: dict[tuple[object, ...], int] = {}
-    orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+def groups(
+    quanta: Sequence[Quantum], keys: Sequence[JobKeys], written: Mapping[tuple[str, ...], Sequence[str]]
+) -> list[Divided]:
+    """Group *quanta*; *keys* holds what divides jobs for each one, *written* names of keys as they are to be told."""
+    numbers: dict[JobKeys, int] = {}
     found: list[Divided] = []
     last, members = None, list[int]()
     for quantum, one in zip(quanta, keys, strict=True):
-        if one is not last:
-            block, wanted = one
-            names = tuple(wanted)
-            if names not in orders:  # the order in which divide_jobs_by names its keys makes no difference
-                orders[names] = tuple(sorted(names))
-            key = (block, orders[names], *[str(wanted[name]) for name in orders[names]])
-            number = numbers.setdefault(key, len(found))
+        if one is not last:  # where neighbours share one object, that is looked at once
+            number = numbers.setdefault(one, len(found))
             if number == len(found):
-                found.append(Divided(block, wanted, []))
+                block, names, values = one
+                told = dict(zip(names, values, strict=True))
+                found.append(new_divided((block, {name: told[name] for name in written[names]}, [])))
             last, members = one, found[number].members
         members.append(quantum.wrapnum)
     return found

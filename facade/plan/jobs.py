@@ -17,12 +17,21 @@ from facade.wcl.tree import Section, Value
 
 def make_jobs(bench: Workbench) -> tuple[tuple[Job, ...], tuple[Needs, ...]]:
     """Return the jobs of all quanta on the workbench, and the table of what they need; faults go to the workbench."""
-    divided = _bounded(bench, groups(bench.quanta, bench.job_keys))
+    divided = _bounded(bench, groups(bench.quanta, bench.job_keys, _written(bench.campaign)))
     table, indexes = _Needs(bench).of(divided)
     found = jobs(bench.quanta, bench.files, divided, indexes)
     if waiting := circle(found):
         bench.faults.append(_circle(bench, waiting))
     return found, table
+
+
+def _written(campaign: Campaign) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys of ``divide_jobs_by`` as they are written first, by what they are in alphabetical order."""
+    written: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for module in campaign.modules:
+        names = tuple(dict.fromkeys(module.jobs_by))
+        written.setdefault(tuple(sorted(names)), names)
+    return written
 
 
 def _bounded(bench: Workbench, divided: list[Divided]) -> list[Divided]:

@@ -16,10 +16,12 @@ from facade.plan.assign import Assigner
 from facade.plan.bench import Draft, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, agreed, metadata
 from facade.plan.graph import JobKeys
-from facade.plan.model import Quantum, label
+from facade.plan.model import Quantum, label, maker_of
 from facade.plan.templates import Compiler
 from facade.wcl.template import BadReference, MissingVariable, Scalar, plain
 from facade.wcl.tree import Value
+
+new_quantum, new_line = maker_of(Quantum), maker_of(Line)
 
 Loop = tuple[dict[str, Scalar], Mapping[str, Scalar]]
 """Loop values of a quantum, and what else its loop object says of it."""
@@ -108,13 +110,13 @@ class ModulePlanner:
                 f"name one of them: {depends.module}.{depends.ref}.FILE",
             )
         # a new name is made from the file's own pattern; all else that is known of it stays
-        return [Line({spec.name: None}, line.columns) for line in lines] if spec.newname else lines
+        return [new_line(({spec.name: None}, line.columns)) for line in lines] if spec.newname else lines
 
     def line(self, row: Mapping[str, Mapping[str, Scalar]]) -> Line:
         """Return a line of rows by nickname: a column belongs to the line unless its files contradict each other."""
         files: dict[str, Source] = {nick: columns if columns.get("filename") else None for nick, columns in row.items()}
         if len(row) == 1:
-            return Line(files, metadata(next(iter(row.values()))))
+            return new_line((files, metadata(next(iter(row.values())))))
         merged: dict[str, Scalar] = {}
         for columns in row.values():
             for key, value in metadata(columns).items():
@@ -212,7 +214,7 @@ class ModulePlanner:
         draft = Draft(wrapnum, module.name, keys, {**extra, **keys, "wrapnum": wrapnum})
         try:
             execs = assigner.fill(draft)
-            divided = tuple([t.format(draft.values) for _, t in compiled.jobs_by])
+            divided = tuple([t.format(draft.values) for t in compiled.jobs_by])
             parameters = compiled.fixed_parameters
             if parameters is None:
                 parameters = {k: t.format(draft.values) for k, t in compiled.parameters}
@@ -220,23 +222,10 @@ class ModulePlanner:
             message = _unknown(error, draft.values) if isinstance(error, MissingVariable) else str(error)
             self.broken.setdefault((error.code, message), []).append(draft.label)
             return
-        if divided not in self.job_keys:
-            self.job_keys[divided] = self.block, dict(zip(self.module.jobs_by, divided, strict=True))
-        bench.job_keys.append(self.job_keys[divided])
-        bench.quanta.append(
-            Quantum(
-                wrapnum,
-                module.name,
-                keys,
-                tuple(draft.inputs),
-                tuple(draft.lists),
-                tuple(draft.outputs),
-                parameters,
-                execs,
-                f"{compiled.log_stem}_w{wrapnum:05d}.log",
-                compiled.log_path,
-            )
-        )
+        bench.job_keys.append(self.job_keys.setdefault(divided, (self.block, compiled.job_keys, divided)))
+        log = f"{compiled.log_stem}_w{wrapnum:05d}.log"
+        made = wrapnum, module.name, keys, tuple(draft.inputs), tuple(draft.lists), tuple(draft.outputs)
+        bench.quanta.append(new_quantum((*made, parameters, execs, log, compiled.log_path)))
 
     # -- for later modules -------------------------------------------------------------------------------------------
 
@@ -260,7 +249,7 @@ class ModulePlanner:
                 if use.section == section:
                     known = files[use.file].metadata
                     alike = quantum.keys.items() <= known.items()
-                    lines.append(Line({name: use.file}, known if alike else {**known, **quantum.keys}))
+                    lines.append(new_line(({name: use.file}, known if alike else {**known, **quantum.keys})))
         return lines
 
     def read(self, section: str, name: str) -> list[Line]:

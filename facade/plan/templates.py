@@ -65,7 +65,9 @@ class Compiled:
     """The parameters, shared by all quanta, if they are the same for each."""
     log_stem: str
     log_path: str
-    jobs_by: tuple[tuple[str, Template], ...]
+    job_keys: tuple[str, ...]
+    """Keys that divide jobs, in alphabetical order; ``jobs_by`` are their values."""
+    jobs_by: tuple[Template, ...]
 
 
 class Compiler:
@@ -109,7 +111,8 @@ class Compiler:
             fixed_parameters=fixed if len(fixed) == len(parameters) else None,
             log_stem=f"{identity['unitname']}_r{identity['reqnum']}p${{attnum:2}}_{module.name}",
             log_path=self.log_path(),
-            jobs_by=tuple((k, self.job_key(k)) for k in module.jobs_by),
+            job_keys=tuple(sorted(set(module.jobs_by))),
+            jobs_by=tuple(self.job_key(k) for k in sorted(set(module.jobs_by))),
         )
 
     def dotted(self, name: str) -> Template | None:
