@@ -78,6 +78,7 @@ def test_json_is_one_list_for_all_and_says_where_it_was_included(
         "severity": "error",
         "message": "</x> closes nothing: no section is open",
         "remedy": "remove it",
+        "others": [],
         "file": "inc.wcl",
         "line": 1,
         "column": 3,
