@@ -73,6 +73,7 @@ def rendered(plan: Plan, form: str, level: str, registry: Registry) -> Iterator[
 def _dag(plan: Plan, registry: Registry) -> Iterator[str]:
     """Yield the DAG that engine htcondor would write if the plan were submitted now: for the next attempt."""
     from facade.engines import dag
+    from facade.engines.descriptions import Options
     from facade.materialise import table
     from facade.registry.runs import attempt_name
     from facade.run import finish_argv, plan_argv
@@ -90,5 +91,5 @@ def _dag(plan: Plan, registry: Registry) -> Iterator[str]:
         python=sys.executable,
         finish_argv=finish_argv(name),
         plan_argv=plan_argv(name),
-        options=dag.Options(),
+        options=Options(),
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from facade.engines import dag
-from facade.engines.dag import Options
+from facade.engines.descriptions import FOLDER, Options
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
 from facade.needs import RETRIES
@@ -99,7 +99,7 @@ def write_later(
         run_dir, block, environment=environment, python=sys.executable, plan_argv=plan_argv,
         options=options or Options(),
     )  # fmt: skip
-    folder, throttles = run_dir.path / dag.FOLDER, _throttles(run_dir, options or Options())
+    folder, throttles = run_dir.path / FOLDER, _throttles(run_dir, options or Options())
     names = {"MaxIdle": "DAGMAN_MAX_JOBS_IDLE", "MaxJobs": "DAGMAN_MAX_JOBS_SUBMITTED"}
     _write(folder / dag.LATER_CONFIG, [f"{names[name]} = {number}" for name, number in throttles.items()])
     _write(folder / dag.later_file(block), text)
@@ -236,9 +236,9 @@ def _translated(doing: str) -> Iterator[None]:
 
 
 def _fresh_folder(path: Path) -> Path:
-    folder, number = path / dag.FOLDER, 1
+    folder, number = path / FOLDER, 1
     if folder.exists():
-        while (earlier := path / f"{dag.FOLDER}.{number:02}").exists():
+        while (earlier := path / f"{FOLDER}.{number:02}").exists():
             number += 1
         folder.rename(earlier)
     folder.mkdir(parents=True)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from facade.engines import htcondor, running
-from facade.engines.dag import Options
+from facade.engines.descriptions import Options
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError
 

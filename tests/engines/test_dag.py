@@ -12,8 +12,8 @@ from engines.kit import DIAMOND
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facade.engines import dag
-from facade.engines.dag import Options
+from facade.engines import dag, descriptions
+from facade.engines.descriptions import Options
 from facade.engines.rundir import EngineJob, RunDirectory
 from facade.errors import InputError, RefusedError
 
@@ -115,7 +115,7 @@ def test_other_nodes_are_no_jobs(name: str):
     (["A=b c"], "\"A='b c'\""),
 ])  # fmt: skip
 def test_arguments_are_quoted(argv: list[str], text: str):
-    assert dag.arguments(argv) == text
+    assert descriptions.arguments(argv) == text
 
 
 @pytest.mark.parametrize("environment", [
