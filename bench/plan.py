@@ -31,6 +31,7 @@ from typing import Any
 
 from facade.campaign import read
 from facade.engines import dag
+from facade.engines.descriptions import Options
 from facade.materialise import materialise
 from facade.plan import Inputs, plan
 from facade.plan.capsule import Tasks
@@ -175,14 +176,12 @@ def submission(layout: str, quanta: int, folder: Path) -> dict[str, Any]:
         quanta={quantum.wrapnum: 200_000 + quantum.wrapnum for quantum in made.quanta},
     )
     attempt: Any = SimpleNamespace(run_dir=str(folder / "run"), name="bench_r1p01", attnum=1, id=1)
-    site: Any = SimpleNamespace(archive="home", archive_root="/archive")
+    site: Any = SimpleNamespace(archive="home", archive_root="/archive", archive_options={})
     assert made.plan_id
     lap("plan's id")
     run = materialise(site, attempt, made, ids)
     lap("run directory")
-    nodes = dag.lines(
-        run, done=(), environment={}, python=sys.executable, finish_argv=["/bin/true"], options=dag.Options()
-    )
+    nodes = dag.lines(run, done=(), environment={}, python=sys.executable, finish_argv=["/bin/true"], options=Options())
     with (folder / "run/facade.dag").open("w", buffering=1 << 20) as stream:
         stream.writelines(line + "\n" for line in nodes)
     lap("DAG")

@@ -121,7 +121,7 @@ def main() -> None:
         server.start()
         try:
             site = Site.here({"FACADE_HOME": folder})
-            site.archive_root.mkdir(parents=True, exist_ok=True)
+            Path(site.archive_root).mkdir(parents=True, exist_ok=True)
             with Registry.open(server.address()) as registry:
                 registry.upgrade()
             laps = [once(server.address(), site, made) for _ in range(options.rounds)]

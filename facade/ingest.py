@@ -57,7 +57,7 @@ def ingest(
     definition = known[filetype]
     candidates = _candidates(definition, paths, settings or {}, document)
     _check_names(registry, site, candidates)
-    archive = open_archive(site.archive, str(site.archive_root))
+    archive = open_archive(site.archive, site.archive_root, site.archive_options)
     files: list[NewFile] = []
     for one in candidates:
         progress(one.path)
@@ -74,7 +74,7 @@ def ingest(
                 archive=site.archive,
             )
         )
-    registry.set_archive(site.archive, str(site.archive_root))
+    registry.set_archive(site.archive, site.archive_root)
     types: Mapping[str, Any] = {filetype: definition.definition()}
     tables = [((one.filename, one.compression), *one.contents) for one in candidates if one.contents]
     return registry.ingest(f"ingest {filetype}", types, files, tables)

@@ -46,7 +46,8 @@ def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDire
         name=attempt.name,
         attnum=attempt.attnum,
         archive=site.archive,
-        archive_root=str(site.archive_root),
+        archive_root=site.archive_root,
+        archive_options=site.archive_options,
         environment={"PATH": job_path(plan.environment)},
     )
     cutter = Cutter(plan, ids, around)

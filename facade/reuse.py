@@ -202,7 +202,7 @@ class _Watched:
     """The site's archive, asked whether files are there; remembers which are not."""
 
     def __init__(self, site: Site, verify: str) -> None:
-        self._archive, self._verify = open_archive(site.archive, str(site.archive_root)), verify
+        self._archive, self._verify = open_archive(site.archive, site.archive_root, site.archive_options), verify
         self._missing: set[str] = set()
 
     def has(self, made: Made) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -26,7 +26,9 @@ class Site:
     home: Path
     database: str | None
     archive: str
-    archive_root: Path
+    archive_root: str
+    """An absolute path, or an address."""
+    archive_options: Mapping[str, str]
     runs: Path
     workers: int
     engine: str
@@ -46,13 +48,13 @@ class Site:
         document = _site_file(environ, home)
         root = document.root
         archive, permitted = root.text("home_archive", "home"), root.value("permitted_functions")
-        group = root.path(f"archive.{archive}.root")
-        place = str(group) if group is not None else str(home / "archive")
+        place, options = _archive(home, document, archive)
         return cls(
             home=home,
             database=environ.get("FACADE_DB") or root.text("database") or None,
             archive=archive,
-            archive_root=_under(home, place),
+            archive_root=place,
+            archive_options=options,
             runs=_under(home, root.text("runs", "runs")),
             workers=_workers(root.text("workers")),
             engine=root.text("engine", "local"),
@@ -137,6 +139,56 @@ def _check(document: Document) -> None:
             faults.append(document.fault(f"the site file has no key '{key}'", at, code="F215", remedy=remedy))
     if faults:
         raise CampaignError(faults)
+
+
+ADDRESSES = ("https", "http", "s3")
+_PATHS = ("slots", "credentials", "token_file", "ca_file")
+
+
+def _archive(home: Path, document: Document, name: str) -> tuple[str, Mapping[str, str]]:
+    """Return where the archive called *name* is, and the other keys of its section; paths among them are absolute.
+
+    Raises:
+        CampaignError: an address is none, or holds a password; a key is none that an archive has.
+    """
+    section = document.root.path(f"archive.{name}")
+    if not isinstance(section, Section):
+        return str(home / "archive"), {}
+    from facade.campaign.keywords import keywords_of
+
+    known, faults = keywords_of("archive"), []
+    for key, entry in section.items():
+        if key not in known:
+            at = entry if isinstance(entry, Section) else entry.key_location
+            remedy = did_you_mean(key, known) or "facade show keywords archive"
+            faults.append(document.fault(f"an archive has no key '{key}'", at, code="F216", remedy=remedy))
+    for key in ("root", "endpoint"):
+        value = section.value(key)
+        if value is not None and (problem := _address_problem(value.text)):
+            # without the line of the text: it may hold a password
+            remedy = "write passwords into a file of mode 0600, and name it as 'credentials'"
+            fault = document.fault(f"{key} of archive '{name}': {problem}", value.location, code="F216", remedy=remedy)
+            faults.append(replace(fault, excerpt=""))
+    if faults:
+        raise CampaignError(faults)
+    options = {key: section.text(key) for key, _ in section.items() if key != "root"}
+    options |= {key: str(_under(home, text)) for key, text in options.items() if key in _PATHS}
+    place = section.text("root", "archive").removeprefix("file://")
+    return place if "://" in place else str(_under(home, place)), options
+
+
+def _address_problem(text: str) -> str:
+    """Tell in a few words what is wrong with an address; "" for one that may be right, and for a path."""
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return ""
+    if scheme not in (*ADDRESSES, "file"):
+        return f"facade knows no '{scheme}://', but https://, s3:// and paths"
+    if "@" in rest.partition("/")[0]:
+        return "it holds a user or password"
+    if "?" in rest or "#" in rest:
+        return "it has a '?' or '#', which no folder's address has"
+    return "" if scheme != "file" or rest.startswith("/") else "file:// is followed by an absolute path"
 
 
 def _under(home: Path, text: str) -> Path:

@@ -29,7 +29,7 @@ def written(folder: Path, plan: Plan) -> RunDirectory:
         quanta={quantum.wrapnum: 90000 + quantum.wrapnum for quantum in plan.quanta},
     )
     attempt: Any = SimpleNamespace(run_dir=str(folder), name="u_r1p07", attnum=7, id=1)
-    site: Any = SimpleNamespace(archive="home", archive_root=folder / "archive")
+    site: Any = SimpleNamespace(archive="home", archive_root=str(folder / "archive"), archive_options={})
     return materialise(site, attempt, plan, ids)
 
 

@@ -99,7 +99,7 @@ class Transfers:
     def run(self, action: Callable[[], T], *, small: bool = False) -> tuple[T, Tried]:
         """Call *action* until it succeeds or the tries are used up; return what it gave, and what it took.
 
-        What is *small*, such as a question or a rename, need not wait for a slot.
+        What is *small*, such as a question or a rename, need not wait for a slot, and is not ended in the middle.
 
         Raises:
             TransferError: every try failed; and whatever else *action* raises, at once.
@@ -116,16 +116,17 @@ class Transfers:
                         raise _given_up(error, tries) from error
                     after = error.after
                 spent += time.monotonic() - started
-            spent += self._wait(max(after, self._pause(tries)))
+            spent += self._wait(max(after, self._pause(tries)), steadily=small)
 
     def _pause(self, tries: int) -> float:
         """Return how long to wait after that many tries: twice as long each time, never the same for two jobs."""
         return min(LONGEST_PAUSE, self.habits.pause * float(2 ** (tries - 1))) * random.uniform(0.5, 1.5)
 
-    def _wait(self, seconds: float) -> float:
+    def _wait(self, seconds: float, *, steadily: bool = False) -> float:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self.habits.check()
+            if not steadily:
+                self.habits.check()
             time.sleep(min(left, POLL * 5))
         return seconds
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import click
 
@@ -52,9 +53,10 @@ def _external(here: Site) -> Address:
 def registry() -> Iterator[Registry]:
     """Open the registry with its tables up to date."""
     here = site()
-    if here.archive_root.is_relative_to(here.home):
+    root = Path(here.archive_root)
+    if root.is_relative_to(here.home):
         # facade's own; an archive elsewhere may be a mount that is down, and must not be made as an empty folder
-        here.archive_root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(parents=True, exist_ok=True)
     with Registry.open(address()) as opened:
         opened.upgrade()
         yield opened

@@ -138,6 +138,7 @@ class Capsule:
     parents: tuple[int, ...]
     archive_name: str
     archive_root: str
+    archive_options: Mapping[str, str]
     environment: Mapping[str, str]
     filetypes: Mapping[str, FileType]
     messages: tuple[Rules, ...] = ()
@@ -171,6 +172,7 @@ def read(path: Path) -> Capsule:
         parents=node.many("parents", int, ()),
         archive_name=archive.text("name"),
         archive_root=archive.text("root"),
+        archive_options=archive.texts("options"),
         environment=node.texts("environment"),
         filetypes={name: _filetype(child) for name, child in node.named("filetypes")},
         messages=tuple(_rules(node, one) for one in node.many("messages", list, ())),

@@ -50,6 +50,8 @@ class Surroundings:
     archive: str
     archive_root: str
     environment: Mapping[str, str]
+    archive_options: Mapping[str, str] = field(default_factory=dict)
+    """How the archive is to be reached; never a secret."""
 
 
 class Cutter:
@@ -85,7 +87,7 @@ class Cutter:
                 "task_id": tasks.attempt,
                 "identity": {**plan.identity, "attnum": around.attnum},
             },
-            "archive": {"name": around.archive, "root": around.archive_root},
+            "archive": {"name": around.archive, "root": around.archive_root, "options": dict(around.archive_options)},
             "environment": {**around.environment, **plan.environment},
             "filetypes": dict(sorted(plan.filetypes.items())),
             "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=False)],
