@@ -61,8 +61,8 @@ CODES: dict[str, str] = {
     "F209": "A modulelist names a module that no <module> section defines. Mend the name, or include the file with it.",
     "F210": "A module stands in two modulelists, or twice in one; a module runs once. Copy it under another name.",
     "F211": "The type of a metadata column is none that the registry has. Write one of those the message names.",
-    "F212": "The source of a metadata column is not understood. Write header:KEY, or nothing if planning or the"
-    " ingestor knows the value.",
+    "F212": "The source of a metadata column is not understood. Write header:KEY, function:NAME, or nothing if"
+    " planning or the ingestor knows the value.",
     "F213": "A filetype has columns but no metadata_table to keep them in. Name a table, or remove the columns.",
     "F214": "A key stands in a section that has fixed keys, and is none of them. Mend or remove it.",
     "F215": "The site file has a key that no site file has. Mend its name; what campaigns share goes into <defaults>.",
@@ -82,6 +82,8 @@ CODES: dict[str, str] = {
     "F231": "save_run_vals names a variable that is defined nowhere. Mend the name, or define it.",
     "F232": "A category in <max_jobs> is that of no module or block. Mend its name, or remove the line.",
     "F233": "The first block is to be planned late, but there is nothing that it could wait for. Remove 'planned'.",
+    "F235": "The arguments of the program that compresses outputs do not say where the file's name belongs.",
+    # F3: modules
     "F301": "A module does not say which wrapper runs it. Add wrappername, or noop = True if it only finds data.",
     "F302": "A module has no exec section, so it runs nothing. Add <exec_1>, or noop = True if it only finds data.",
     "F303": "An exec section does not name its program. Add execname.",
@@ -130,6 +132,9 @@ CODES: dict[str, str] = {
     "F342": "A message pattern, exclude or filter does not say what it looks for. Add pattern, or replace_pattern.",
     "F343": "A message pattern, exclude or filter is for a program that the campaign does not run. Mend the name.",
     "F344": "A filter replaces nothing, or an end of line. Write the text to replace, or chr(27) for ESC.",
+    "F350": "A card of an output cannot be written: its keyword is not one of FITS, or describes the data themselves.",
+    "F351": "A card of an output is not VALUE/COMMENT/TYPE. Mend its type, quote a value that holds a '/', and refer"
+    " only to what is known of the quantum or the output.",
     # F4: modules among each other
     "F401": "A module loops over a key that no line of its loop object has. Mend the key, or let the query supply it.",
     "F402": "A column is asked of a list whose lines do not have it. Mend its name, or let the query supply it.",
@@ -160,6 +165,8 @@ CODES: dict[str, str] = {
     "F420": "A variable has the name of a loop key whose values come from the loop object, so it never counts. Remove"
     " it.",
     "F421": "A program is not on the path that jobs of this host have. Install it, or set path in <job_environment>.",
+    "F422": "A block reads an output of an earlier block that the archive does not have under this name: it is not"
+    " saved, or only compressed. Save it, or set compress_cleanup = False.",
     # F5: planning, once the rows are known
     "F501": "A query found nothing. Ingest the inputs, or widen the query.",
     "F502": "A file that the campaign names is neither made earlier nor registered.",
@@ -185,6 +192,9 @@ CODES: dict[str, str] = {
     "F522": "A job would hold quanta of different categories. Give its modules one, or other divide_jobs_by.",
     "F523": "A value does not fit the format that $FMT gives it.",
     "F524": "Several members of a list stand for more than one file each, so its lines are not determined.",
+    "F525": "A job reads an output of another job that the archive does not have under this name: it is not saved, or"
+    " only compressed. Save it, set compress_cleanup = False, or let divide_jobs_by put both into one job.",
+    "F526": "An output that is to be compressed has the name of a compressed file already.",
     # F6: queries and plug-ins
     "F601": "A query code failed, could not read its arguments, or is not installed.",
     "F602": "A module names a wrapper that is not installed.",
@@ -193,4 +203,5 @@ CODES: dict[str, str] = {
     "F604": "What a query wrote or returned is not lines of files. Write WCL or JSON as docs/plugins.md shows.",
     "F605": "A query answers with files that are not registered, or lie in no archive. Ingest them.",
     "F606": "A query does not supply a column that output_fields promises. Mend the query, or output_fields.",
+    "F607": "A column of metadata or a card names a function that is not installed.",
 }

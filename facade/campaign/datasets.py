@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from facade.campaign.faults import Faults, Keys, key_of
 from facade.campaign.model import Depends, FileSpec, ListSpec, QuerySpec, Ref
+from facade.campaign.outputs import cards
 from facade.campaign.words import BOOL, KEYS, LIST_FORMAT, NAME, QUERY_OUTPUT, REF, TRUE
 from facade.files import FileType
 from facade.wcl.tree import Section, Value
@@ -89,6 +90,9 @@ class DatasetReader:
             listonly=keys.word(section, "listonly", BOOL, False),
             optional=keys.word(section, "optional", BOOL, False),
             savefiles=keys.word(section, "savefiles", BOOL, True),
+            empty=keys.word(section, "allow_empty", BOOL, False),
+            compress=keys.word(section, "compress_files", BOOL, False),
+            cards=cards(section, faults),
             multiple=keys.word(section, "ignore_multiple_error", BOOL, False),
             fullname=section.value("fullname"),
             rename=section.value("rename_file"),

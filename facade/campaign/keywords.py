@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from facade.campaign.words import (
+    ARGUMENTS,
     BELOW,
     BOOL,
     COUNT,
@@ -21,6 +22,7 @@ from facade.campaign.words import (
     FILEPAT,
     HYPHEN,
     INT,
+    JUNK,
     KEYS,
     LATE,
     LEVEL,
@@ -34,8 +36,10 @@ from facade.campaign.words import (
     QUERY_OUTPUT,
     REF,
     REFS,
+    SAVE,
     SECTION,
     SIZE,
+    SUFFIX,
     TEXT,
     TIME,
     Kind,
@@ -61,6 +65,7 @@ SECTIONS = {
     "exec": "`<exec_1>`, `<exec_2>` … in a module",
     "cmdline": "`<cmdline>` in an exec",
     "file": "`<file>`, `<NAME>` in a module",
+    "hdrupd": "`<hdrupd_NAME>` in a file section ([outputs.md](outputs.md))",
     "list": "`<list>`, `<NAME>` in a module",
     "wrapper": "`<wrapper>` in a module; a wrapper of your own may have others",
     "filename_pattern": "`<filename_pattern>`",
@@ -155,6 +160,19 @@ _CLUSTERING = (
      " modules, else by jobwalltime"),
 )
 
+_SAVING = (
+    ("master_savefiles", SAVE, "file", "which outputs are archived: file, those whose section says savefiles; always,"
+     " all; never, none; failure, as file, and all that failed quanta made; rand_NN, of NN in a hundred attempts"
+     " all, of the others as file"),
+    ("master_compression", choice("never", "file", "success"), "file", "when outputs are compressed: file, those whose"
+     " section says compress_files; success, likewise: what failed quanta made is kept as it is"),
+    ("compression_exec", TEXT, "fpack", "program that compresses outputs"),
+    ("compression_args", ARGUMENTS, "${__UCFILE__}", "its arguments; ${__UCFILE__} is the file, ${__CFILE__} the same"
+     " with the suffix"),
+    ("compression_suffix", SUFFIX, ".fz", "suffix of compressed files"),
+    ("compress_cleanup", BOOL, "True", "archive the compressed file only; else both"),
+)
+
 _QCF = ("qcf", SECTION, "", "messages to look for in what programs print; those of sections around it count as well")
 _USE_QCF = ("use_qcf", BOOL, "True", "look for messages")
 
@@ -177,6 +195,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         _DIVIDE,
         *_RESOURCES,
         *_THREADS,
+        *_SAVING,
+        ("create_junk_tarball", JUNK, "failure", "when a job keeps the files that nobody declared, in a tar file:"
+         " failure, always (True) or never (False)"),
         ("dagman_max_jobs", COUNT, "", "how many jobs of the attempt are in the queue, or run, at once"),
         ("dagman_max_idle", COUNT, "", "how many idle jobs DAGMan leaves in the queue"),
         ("target_site", NAME, "", "<site> section in which variables are looked for; where jobs run, --engine and the"
@@ -196,6 +217,7 @@ KEYWORDS: tuple[Keyword, ...] = (
     *_rows("campaign", "0.1.0", ACTIVE,
         *_CLUSTERING,
         ("max_jobs", SECTION, "", "CATEGORY = NUMBER: how many jobs of that category run at once"),
+        ("junk_max_size", SIZE, "100MB", "how much a job keeps of such files; larger ones are left out first"),
     ),
     *_rows("campaign", "DESDM", VARIABLE,
         ("query_run", TEXT, "", "used by queries of older campaigns"),
@@ -204,16 +226,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("config_version", TEXT, "", "version of the pipeline's configuration"),
     ),
     *_rows("campaign", "DESDM", PLANNED,
-        ("master_savefiles", TEXT, "file", "which outputs are archived: always, failure, file, never or rand_NN;"
-         " facade goes by the savefiles of each file section"),
-        ("master_compression", choice("never", "file", "success"), "file", "when outputs are compressed; facade"
-         " archives them as the programs wrote them"),
-        ("compression_exec", TEXT, "fpack", "program that compresses outputs"),
-        ("compression_args", TEXT, "${__UCFILE__}", "arguments of that program"),
-        ("compression_suffix", TEXT, ".fz", "suffix of compressed files"),
-        ("compress_cleanup", BOOL, "True", "remove the uncompressed copy"),
-        ("create_junk_tarball", BOOL, "True", "keep files that nobody declared; facade leaves the directory of a"
-         " failed job as it is, and keeps nothing else"),
         ("use_home_archive_input", choice("target_archive", "wrapper", "all", "never"), "wrapper", "when inputs are"
          " copied from the home archive; facade does it before each quantum"),
         ("use_home_archive_output", choice("wrapper", "job", "block", "run", "never"), "job", "when outputs are"
@@ -288,7 +300,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("target_des_services", PATH, "", "the same, for jobs; they get no password"),
         ("target_des_db_section", TEXT, "", "section of that file"),
         ("des_http_section", TEXT, "", "section of that file, for HTTP"),
-        ("file_header", SECTION, "", "headers that are written into outputs; a program writes its own"),
+        ("file_header", SECTION, "", "headers that are written into outputs; write <hdrupd_NAME> in the file section"),
     ),
     *_rows("block", "DESDM", ACTIVE,
         ("modulelist", NAMES, REQUIRED, "modules, each after those whose outputs it needs"),
@@ -297,6 +309,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         _DIVIDE,
         *_RESOURCES,
         *_THREADS,
+        *_SAVING,
     ),
     *_rows("block", "0.1.0", ACTIVE, *_CLUSTERING),
     *_rows("block", "0.1.0", ACTIVE,
@@ -323,7 +336,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         *_CLUSTERING,
         ("order_by", ORDER, "", "keys by which its quanta are numbered, and so run, before those of the loop"),
     ),
-    *_rows("module", "DESDM", ACTIVE, *_THREADS),
+    *_rows("module", "DESDM", ACTIVE, *_THREADS, *_SAVING),
     *_rows("module", "DESDM", RETIRED,
         _DEBUG,
         ("modnamepat", TEXT, "", "pattern of the names of logs and WCL files; facade names logs"
@@ -376,14 +389,23 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("job_enddir", TEXT, "", "last part of a directory in the job that patterns use"),
         ("job_outtype", TEXT, "", "part of a directory in the job that patterns use"),
     ),
-    *_rows("file", "DESDM", PLANNED,
-        ("compress_files", BOOL, "False", "compress it before it is archived; facade archives it as the program wrote"
-         " it"),
-        ("hdrupd_<NAME>", SECTION, "", "cards to write into its headers"),
+    *_rows("file", "DESDM", ACTIVE,
+        ("compress_files", BOOL, "False", "compress it before it is archived ([outputs.md](outputs.md)); of outputs"
+         " that are saved"),
+        ("hdrupd_<NAME>", SECTION, "", "cards to write into it before it is checked and kept: KEY ="
+         " VALUE/COMMENT/TYPE"),
+    ),
+    *_rows("file", "0.1.0", ACTIVE,
+        ("allow_empty", BOOL, "False", "an empty output is no fault"),
     ),
     *_rows("file", "LSST", RETIRED,
         ("repoingest", TEXT, "", "command that made an input known to the job's repository; the lsst wrapper writes"
          " its registry itself"),
+    ),
+    *_rows("hdrupd", "DESDM", ACTIVE,
+        ("headers", LIST, "", "numbers or names of the HDUs to write the cards into; without it, 0: the primary one"),
+        ("<KEY>", TEXT, "", "VALUE/COMMENT/TYPE, or VALUE; TYPE is str, int, float or bool; VALUE may be"
+         " header:[HDU:]KEY or function:NAME"),
     ),
     *_rows("list", "DESDM", ACTIVE,
         *_DATASET,
@@ -434,7 +456,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("hdus", SECTION, "", "headers that become metadata; write <columns>"),
     ),
     *_rows("columns", "0.1.0", ACTIVE,
-        ("<COLUMN>", TEXT, "", f"TYPE, or TYPE header:[EXTNAME:]KEY; TYPE is one of {', '.join(COLUMN_TYPES)}"),
+        ("<COLUMN>", TEXT, "", f"TYPE, TYPE header:[HDU:]KEY or TYPE function:NAME; TYPE is one of"
+         f" {', '.join(COLUMN_TYPES)}"),
     ),
     *_rows("job_environment", "DESDM", ACTIVE,
         ("<VARIABLE>", TEXT, "", "value of an environment variable, whose name is written in capitals in the job"),
@@ -500,8 +523,6 @@ KEYWORDS: tuple[Keyword, ...] = (
 """Every keyword, section by section."""
 
 AS_FACADE_DOES = {
-    "master_compression": "never",
-    "create_junk_tarball": "False",
     "use_home_archive_output": "wrapper",
     "when_to_email": "never",
     "submit_files_mvmt": "True",

@@ -11,6 +11,7 @@ from facade.errors import Fault
 from facade.files import FileType
 from facade.messages import Rules
 from facade.needs import NOTHING, Allowance, Needs
+from facade.outputs import FILE, Compression, Junk
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar, Slot, Template
 from facade.wcl.tree import Document, Section, Value
@@ -85,6 +86,18 @@ class Dataset:
     filetype: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CardSpec:
+    """A card to write into the HDUs of an output, its value not resolved; see `facade.outputs.Card`."""
+
+    hdus: tuple[str, ...]
+    key: str
+    value: Value
+    comment: str
+    kind: str
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSpec(Dataset):
     """A ``file`` section of a module."""
@@ -92,6 +105,10 @@ class FileSpec(Dataset):
     listonly: bool = False
     optional: bool = False
     savefiles: bool = True
+    empty: bool = False
+    """Whether it may be empty."""
+    compress: bool = False
+    cards: tuple[CardSpec, ...] = ()
     multiple: bool = False
     fullname: Value | None = None
     rename: Value | None = None
@@ -179,6 +196,9 @@ class Module:
     threads: int = 1
     """How many of its quanta run at once in a job."""
     bounds: Bounds = ANY_SIZE
+    save: str = FILE
+    """Which outputs are kept: always, failure, file, never or rand_NN."""
+    compression: Compression | None = None
     list_order: tuple[str, ...] = ()
     """Lists whose queries are asked first, in this order."""
     noop: bool = False
@@ -233,6 +253,7 @@ class Campaign:
     blocks: tuple[Block, ...]
     filetypes: Mapping[str, FileType]
     throttles: Throttles = field(default_factory=Throttles)
+    junk: Junk = field(default_factory=Junk)
     warnings: tuple[Fault, ...] = ()
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from facade.campaign import outputs as saved
 from facade.campaign import resources
 from facade.campaign.datasets import DatasetReader, Named, parts
 from facade.campaign.faults import Faults, Keys, key_of, resolved
@@ -77,6 +78,8 @@ class ModuleReader:
             needs=resources.needs(section, keys),
             threads=resources.threads(self.scopes, keys),
             bounds=resources.bounds(self.scopes, keys),
+            save=saved.saving(self.scopes, keys),
+            compression=saved.compression(self.scopes, keys, faults),
             list_order=self.list_order(),
             noop=noop,
         )
@@ -98,6 +101,8 @@ class ModuleReader:
             elif name in ("file", "list"):
                 for _, one in section.sections():
                     vocabulary.check(name, one, self.scope)
+                    for _, update in saved.updates(one) if name == "file" else ():
+                        vocabulary.check("hdrupd", update, self.scope)
                     for _, part in parts(one) if name == "list" else ():
                         vocabulary.check("list", part, self.scope)
             elif name == "wrapper":

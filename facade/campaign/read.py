@@ -5,7 +5,6 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +17,7 @@ from facade.campaign.messages import MessageReader, check_keys
 from facade.campaign.model import Block, Campaign
 from facade.campaign.module import ModuleReader
 from facade.campaign.names import check_names
+from facade.campaign.outputs import SOURCE, junk
 from facade.campaign.rules import check_unreferenced
 from facade.campaign.shadow import Watch, check_shadowed, watched
 from facade.campaign.supply import check_supply
@@ -30,7 +30,6 @@ from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
-_HEADER = re.compile(r"header:\s*[^\s:]", re.IGNORECASE)
 REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
 IDENTITY = ("project", "campaign", "pipeline", "pipeprod", "pipever", "jira_id", "reqnum", "unitname", "attnum")
 MAX_LABEL = 30
@@ -79,7 +78,7 @@ def examine(document: Document) -> Examined:
     filetypes = _filetypes(root, faults)
     blocks = _Blocks(bare, filetypes, vocabulary, faults)
     campaign = replace(bare, identity=_identity(root, keys), filetypes=filetypes, blocks=blocks.read(keys))
-    campaign = replace(campaign, throttles=resources.throttles(root, keys))
+    campaign = replace(campaign, throttles=resources.throttles(root, keys), junk=junk(root, keys))
     resources.check_categories(root, _categories(campaign.blocks), faults)
     _check_run(root, keys)
     _check_shared(root, vocabulary, keys.scope)
@@ -171,10 +170,15 @@ def _filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
             kind, _, source = value.text.partition(" ")
             if kind not in COLUMN_TYPES:
                 faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES, code="F211")
-            if source.strip() and not _HEADER.match(source.strip()):
+            if source.strip() and not SOURCE.match(source.strip()):
                 start = len(value.text) - len(source.strip())
                 message = f"column source '{source.strip()}' is not known"
-                faults.at(value.part(start, len(value.text)), message, "write header:KEY, or nothing", code="F212")
+                faults.at(
+                    value.part(start, len(value.text)),
+                    message,
+                    "write header:[HDU:]KEY, function:NAME, or nothing",
+                    code="F212",
+                )
             columns.append((column, kind, source.strip()))
         if columns and section.value("metadata_table") is None:
             message = f"filetype '{name}' has columns but no 'metadata_table'"

@@ -33,19 +33,20 @@ def needs(section: Section, keys: Keys) -> Needs:
 def bounds(scopes: Sequence[Section], keys: Keys) -> Bounds:
     """Return how large jobs may be; *scopes* are the sections that may say it, nearest first."""
     return Bounds(
-        most=keys.word(_nearest(scopes, "max_quanta_per_job"), "max_quanta_per_job", COUNT, 0),
-        target=keys.word(_nearest(scopes, "job_target_time"), "job_target_time", TIME, 0),
+        most=keys.word(nearest(scopes, "max_quanta_per_job"), "max_quanta_per_job", COUNT, 0),
+        target=keys.word(nearest(scopes, "job_target_time"), "job_target_time", TIME, 0),
     )
 
 
 def threads(scopes: Sequence[Section], keys: Keys) -> int:
     """Return how many quanta of a module run at once in a job; *scopes* as in `bounds`."""
-    if not keys.word(_nearest(scopes, "master_use_fwthreads"), "master_use_fwthreads", BOOL, True):
+    if not keys.word(nearest(scopes, "master_use_fwthreads"), "master_use_fwthreads", BOOL, True):
         return 1
-    return keys.word(_nearest(scopes, "max_fwthreads"), "max_fwthreads", COUNT, 1)
+    return keys.word(nearest(scopes, "max_fwthreads"), "max_fwthreads", COUNT, 1)
 
 
-def _nearest(scopes: Sequence[Section], key: str) -> Section:
+def nearest(scopes: Sequence[Section], key: str) -> Section:
+    """Return the first of *scopes* that says *key*, or the first of all."""
     return next((section for section in scopes if section.value(key) is not None), scopes[0])
 
 

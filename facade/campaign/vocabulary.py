@@ -27,6 +27,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "exec": (("exec",), _OPEN),
     "cmdline": (("cmdline",), _OPEN),
     "file": (("file",), _OPEN),
+    "hdrupd": (("hdrupd",), _CLOSED),
     "list": (("list",), _OPEN),
     "wrapper": (("wrapper",), _PLUGIN),
     "filename_pattern": (("filename_pattern",), _OPEN),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from facade.campaign.model import Hyphen, Ref
-from facade.files import clean_path
+from facade.files import COMPRESSIONS, clean_path
+from facade.outputs import WHEN
 from facade.wcl.tree import Value, did_you_mean
 
 T = TypeVar("T")
@@ -27,6 +28,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*")
 _PART = re.compile(r"([0-9]+)\s*([dhms])\s*", re.IGNORECASE)
 _CLOCK = re.compile(r"([0-9]+):([0-5][0-9]):([0-5][0-9])$")
 _LIMIT = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)\s*(?::\s*([1-9][0-9]{0,8}))?$")
+_RAND = re.compile(r"rand_[0-9]{2}$")
 _HDU = re.compile(r"\[[0-9]+\]$")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -178,6 +180,22 @@ def _limits(value: Value) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
+def _save(value: Value) -> str:
+    word = value.text.lower()
+    if word not in ("always", "failure", "file", "never") and not _RAND.match(word):
+        raise BadWord(value)
+    return word
+
+
+def _junk(value: Value) -> str:
+    word = value.text.lower()
+    if word in TRUE + FALSE:
+        return WHEN[-1] if word in TRUE else WHEN[0]
+    if word not in WHEN:
+        raise BadWord(value)
+    return word
+
+
 def _section(value: Value) -> str:
     raise BadWord(value, "it is a value here")
 
@@ -224,9 +242,13 @@ HYPHEN = choice(*[style.value for style in Hyphen])
 LIST_FORMAT = choice("textsp", "textcsv", "texttab")
 QUERY_OUTPUT = choice("wcl", "json")
 LEVEL = choice("1", "2", "3")
+ARGUMENTS = Kind("arguments", "arguments", "write words, ${__UCFILE__} for the file", _text)
+SUFFIX = choice(*COMPRESSIONS)
+SAVE = Kind("always|failure|file|never|rand_NN", "always, failure, file, never or rand_ with two digits", "", _save)
+JUNK = Kind("never|failure|always", "never, failure, always, true or false", "true is always, false never", _junk)
 
 KINDS: tuple[Kind[Any], ...] = (
     BOOL, INT, COUNT, FACTOR, SIZE, DISK, TIME, NAME, NAMES, KEYS, ORDER, LIST, LIMITS, TEXT, PATH, BELOW, REF, REFS,
-    FILEPAT, DIRPAT, SECTION,
+    FILEPAT, DIRPAT, ARGUMENTS, SECTION,
 )  # fmt: skip
 """Every type that has a name; a choice is its own name."""
