@@ -23,11 +23,12 @@ Line = Mapping[str, Row]
 
 
 class Run(Protocol):
-    """What a wrapper may see and do while it prepares one quantum; everything else is facade's business."""
+    """What a wrapper may see and do while one quantum is its business; everything else is facade's."""
 
     @property
     def directory(self) -> Path:
-        """The job directory, current directory of every program; shared by all quanta of the job."""
+        """The directory of the quantum, current directory of every program; quanta of a job that run one after the
+        other share it, those that run side by side have one each."""
 
     @property
     def identity(self) -> Mapping[str, Scalar]:
@@ -43,25 +44,110 @@ class Run(Protocol):
 
     @property
     def inputs(self) -> Sequence[Mapping[str, Any]]:
-        """The staged inputs: ``section``, ``filename``, ``path`` (file, relative to the job directory), ``rename``,
+        """The staged inputs: ``section``, ``filename``, ``path`` (file, relative to the directory), ``rename``,
         ``metadata`` as the registry has it."""
+
+    @property
+    def lists(self) -> Sequence[Mapping[str, Any]]:
+        """The list files, written already: ``filename``, ``path``."""
+
+    @property
+    def outputs(self) -> Sequence[Mapping[str, Any]]:
+        """The declared outputs: ``filename``, ``path``, ``filetype``, ``optional``, ``metadata`` as planned."""
 
     def log(self, text: str) -> None:
         """Add a line to the quantum's log."""
 
 
+class Ended(Protocol):
+    """How a program ended."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, None if a signal ended it."""
+
+    @property
+    def signal(self) -> int:
+        """The signal that ended it, or 0."""
+
+
+class Program(Protocol):
+    """One program of a quantum."""
+
+    @property
+    def execnum(self) -> int:
+        """The N of its section exec_N."""
+
+    @property
+    def name(self) -> str:
+        """What the campaign calls it: its execname."""
+
+    @property
+    def argv(self) -> Sequence[str]:
+        """The argument list, as `Wrapper.command` returned it."""
+
+    @property
+    def used(self) -> Sequence[str]:
+        """Names of the files that it is declared to use."""
+
+    @property
+    def generated(self) -> Sequence[str]:
+        """Names of the files that it is declared to make."""
+
+    def execute(self, argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> Ended:
+        """Run *argv* (default: that of the program) as facade runs programs, with *env* added to its environment.
+
+        Its output goes into the quantum's log; the limits of time and memory hold for all calls of a phase together.
+        A job that is told to end ends it.
+        """
+
+
 class Wrapper(Protocol):
-    """The layer between the hostile command line and facade."""
+    """The layer between the hostile command line and facade: a module, or a class of which each quantum gets an object.
+
+    Its functions are phases, called in this order. Every one may be left out: what then happens is said below. What
+    they raise or return that is not right fails the quantum with class ``wrapper``, the plug-in and the phase named.
+    A wrapper cannot register what was not planned. docs/wrappers.md has examples; ``facade wrapper test`` tests one.
+    """
 
     def prepare(self, run: Run) -> None:
-        """Make the job directory ready for the programs of one quantum. Must be safe to repeat.
+        """Make the directory ready for the programs. Must be safe to repeat. Left out: inputs get their second names.
 
         Raises:
-            FacadeError: it cannot be made ready; the quantum fails with class ``wrapper``.
+            FacadeError: it cannot be made ready.
         """
 
     def command(self, run: Run, argv: Sequence[str]) -> Sequence[str]:
-        """Return the argument list to run instead of the planned *argv* (most wrappers return it unchanged)."""
+        """Return the argument list to run instead of the planned *argv*. Left out: *argv*."""
+
+    def run(self, run: Run, program: Program) -> Ended | int:
+        """Run one program and return how it ended. Left out: ``program.execute()``."""
+
+    def inputs(self, run: Run, program: Program) -> Iterable[str] | None:
+        """Return which of ``program.used`` it really used, once it has succeeded. Left out, or None: all of them."""
+
+    def outputs(self, run: Run) -> Iterable[Mapping[str, Any]] | None:
+        """Return what was written: ``filename`` as declared; ``path`` if it lies elsewhere, relative to the directory,
+        and is to be renamed; ``metadata`` to be added. Left out, or None: what was declared and is there."""
+
+    def derive(self, run: Run) -> Iterable[tuple[str, str]] | None:
+        """Return which file was derived from which, as (child, parent). Left out, or None: as declared."""
+
+
+PHASES: Mapping[str, int] = {"prepare": 1, "command": 2, "run": 2, "inputs": 2, "outputs": 1, "derive": 1}
+"""The phases of a wrapper, in their order, and how many arguments each one gets."""
+
+EXECUTABLE = "exec:"
+"""How the name of a wrapper begins that is no plug-in but a program: ``wrappername = exec:/path/to/program``."""
+
+
+def executable(wrappername: str) -> str:
+    """Return the program that a wrapper is, "" if it is a plug-in.
+
+    >>> executable("exec:mywrapper"), executable("lsst")
+    ('mywrapper', '')
+    """
+    return wrappername.removeprefix(EXECUTABLE).strip() if wrappername.startswith(EXECUTABLE) else ""
 
 
 class Rows(Protocol):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from facade.links import link_renamed
 from facade.plugins import Run
-
-from ._links import link_renamed
 
 
 def prepare(run: Run) -> None:

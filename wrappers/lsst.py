@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from facade.errors import InputError
+from facade.links import below, link, link_renamed
 from facade.plugins import Run, Scalar
 
 from . import _gen2
-from ._links import below, link, link_renamed
 from ._unpack import unpack
 
 REGISTRY = "registry.sqlite3"

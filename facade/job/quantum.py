@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +15,11 @@ from facade.errors import FacadeError
 from facade.job import execute
 from facade.job.capsule import Capsule, Exec, Name, Quantum, full
 from facade.job.collect import Product, collect
+from facade.job.execute import Ended
 from facade.job.failure import Failure, StepError, exec_failure, failure_of
 from facade.job.follow import Follower, Searches
-from facade.job.headers import filled
 from facade.job.logfile import Log, log_name
+from facade.job.phases import Executed, Phases, Wrapping, view
 from facade.job.staging import Stager, make_folders, write_lists
 from facade.job.stop import Stop, Stopped
 from facade.job.watch import Limits
@@ -47,22 +47,6 @@ class Job:
     searches: Searches = field(default_factory=lambda: Searches(()))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """What a wrapper sees of its quantum; satisfies `facade.plugins.Run`."""
-
-    directory: Path
-    identity: Mapping[str, plugins.Scalar]
-    keys: Mapping[str, plugins.Scalar]
-    parameters: Mapping[str, str]
-    inputs: Sequence[Mapping[str, Any]]
-    note: Callable[[str], None]
-
-    def log(self, text: str) -> None:
-        """Add a line to the quantum's log."""
-        self.note(text)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A file for the ``outputs`` line; with an archive path if it is to be stored."""
@@ -83,6 +67,7 @@ class QuantumRun:
         self._job, self._quantum = job, quantum
         self._step = "stage-in"
         self._recorded = False
+        self._derived: Sequence[tuple[str, str]] = ()
         self._log_name: Name = (log_name(quantum.log_name, job.run), "")
         self._log = Log(job.directory / "log" / self._log_name[0])
         self._messages = Follower(
@@ -108,17 +93,17 @@ class QuantumRun:
         self._step = "prepare"
         make_folders(self._job.directory, self._quantum.outputs)
         lists = write_lists(self._job.directory, self._quantum.lists)
-        view = self._view()
-        wrapper = _wrapper(self._quantum.wrapper)
-        wrapper.prepare(view)
+        wrapping = self._wrapping()
+        wrapping.prepare()
         self._step = "exec"
         self._state(State.RUNNING)
-        for item in self._quantum.execs:
-            self._execute(item, wrapper.command(view, filled(item.argv, self._job.directory)))
+        for executed in wrapping.executions():
+            self._executed(executed)
         self._messages.finish()
         self._step = "collect"
         self._state(State.SAVING)
-        products = collect(self._job.directory, self._quantum.outputs, self._job.capsule.filetypes)
+        products = collect(self._job.directory, wrapping.outputs(), self._job.capsule.filetypes)
+        self._derived = wrapping.derived()
         self._job.stop.check()
         entries = [
             Entry(name=item.name, filetype=item.filetype, file=file, content=content_of(file),
@@ -127,26 +112,38 @@ class QuantumRun:
         ]  # fmt: skip
         return entries + [self._entry(product) for product in products]
 
-    def _execute(self, item: Exec, argv: Sequence[str]) -> None:
+    def _wrapping(self) -> Wrapping:
         job, quantum = self._job, self._quantum
+        seen = view(job.capsule, quantum, job.directory, self._log.note)
+        return Phases(quantum, job.capsule, seen, self._limits(), self._start)
+
+    def _start(self, item: Exec, argv: Sequence[str], env: Mapping[str, str], limits: Limits) -> Ended:
+        """Run a program for *item*; its output goes into the log."""
+        job = self._job
         job.stop.check()
-        version = self._version(argv[0], item.version_flag)
         self._log.starting(item.execnum, item.name, argv)
         with self._messages.following(item):
             ended = execute.run(
-                argv, cwd=job.directory, env=job.env, log=self._log.handle, stop=job.stop, limits=self._limits(),
-                mark=f"{quantum.task_id}.{item.execnum}",
+                argv, cwd=job.directory, env={**job.env, **env}, log=self._log.handle, stop=job.stop, limits=limits,
+                mark=f"{self._quantum.task_id}.{item.execnum}",
             )  # fmt: skip
         self._log.ended(item.execnum, item.name, ended)
         if self._messages.trouble:
             self._log.note(self._messages.trouble)
+        return ended
+
+    def _executed(self, executed: Executed) -> None:
+        """Write down that a program ran; raise if it failed."""
+        job, quantum = self._job, self._quantum
+        item, argv, ended = executed.item, executed.argv, executed.ended
         known = self._names()
         job.write({
             "kind": "exec", "quantum": quantum.task_id, "execnum": item.execnum, "name": item.name,
-            "argv": list(argv), "version": version, "start": ended.start, "end": ended.end,
+            "argv": list(argv), "version": self._version(argv[0], item.version_flag),
+            "start": ended.start, "end": ended.end,
             "exit_code": ended.exit_code, "signal": ended.signal, "utime": ended.utime, "stime": ended.stime,
             "maxrss": ended.maxrss, "inblock": ended.inblock, "oublock": ended.oublock,
-            "used": [known.get(name, (name, "")) for name in item.used],
+            "used": [known.get(name, (name, "")) for name in executed.used],
         })  # fmt: skip
         job.stop.check()
         if not ended.success:
@@ -203,7 +200,7 @@ class QuantumRun:
         """Write the ``outputs`` line."""
         types, known = self._job.capsule.filetypes, self._names()
         there = {entry.name for entry in entries} | {item.name for item in self._quantum.inputs}
-        derived = [(known.get(a), known.get(b)) for item in self._quantum.execs for a, b in item.derived]
+        derived = [(known.get(a), known.get(b)) for a, b in self._derived]
         files = [
             {"filename": e.name[0], "compression": e.name[1], "filetype": e.filetype, "size": e.content.size,
              "checksum": e.content.checksum, "execnum": e.execnum, "metadata": dict(e.metadata),
@@ -238,7 +235,7 @@ class QuantumRun:
             self._job.write(self._commit(sent))
 
     def _version(self, program: str, flag: str) -> str:
-        if not flag:
+        if not flag or self._job.stop.signum:
             return ""
         argv = (program, *flag.split())
         if argv not in self._job.versions:
@@ -248,21 +245,6 @@ class QuantumRun:
     def _limits(self) -> Limits:
         allowance = self._quantum.allowance
         return Limits(allowance.seconds, allowance.memory_after(self._job.short))
-
-    def _view(self) -> Prepared:
-        inputs = [
-            {"section": item.section, "filename": item.called, "path": f"{item.path}/{item.called}".lstrip("/"),
-             "rename": item.rename, "metadata": item.metadata}
-            for item in self._quantum.inputs
-        ]  # fmt: skip
-        return Prepared(
-            directory=self._job.directory,
-            identity=self._job.capsule.identity,
-            keys=self._quantum.keys,
-            parameters=self._quantum.parameters,
-            inputs=inputs,
-            note=self._log.note,
-        )
 
     def _fingerprint(self) -> str | None:
         """Return what the quantum did, with what its inputs held."""
@@ -311,6 +293,3 @@ class QuantumRun:
 
     def _state(self, state: State) -> None:
         self._job.write({"kind": "quantum-state", "quantum": self._quantum.task_id, "state": state.value})
-
-
-_wrapper = functools.lru_cache(plugins.wrapper)  # looking one up reads every installed package's entry points
