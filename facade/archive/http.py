@@ -9,6 +9,8 @@ import contextlib
 import http.client
 import netrc
 import os
+import select
+import socket
 import ssl
 import threading
 from base64 import b64encode
@@ -153,6 +155,9 @@ class Client:
 
     def _connection(self, url: SplitResult) -> http.client.HTTPConnection:
         made = self._connections.get(url[:2])
+        if made is not None and made.sock is not None and _has_something(made.sock):
+            self._drop(url)
+            made = None
         if made is None:
             host, port = url.hostname or "", url.port
             if url.scheme == "https":
@@ -186,6 +191,13 @@ class Client:
         remedies = {401: "see 'credentials' and 'token_file' in the site file", 507: "the archive is full"}
         remedies[403] = "whoever the credentials belong to may not do this there"
         return TransferError(message, remedy=remedies.get(reply.status, ""))
+
+
+def _has_something(connection: socket.socket) -> bool:
+    """Tell whether something comes that nobody asked for: its end, or more of an answer than there should be."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Response(http.client.HTTPResponse):

@@ -63,8 +63,11 @@ class Store(Protocol):
     def address(self, key: str) -> str:
         """Return how people call the file *key*."""
 
-    def stat(self, key: str) -> Stat | None:
-        """Return what the server says of a file; None if it is not there, but the archive is."""
+    def stat(self, key: str, *, checksum: bool = False) -> Stat | None:
+        """Return what the server says of a file; None if it is not there, but the archive is.
+
+        The *checksum* is asked for if it is wanted: to tell it, the server may have to read all of the file.
+        """
 
     def read(self, key: str, start: int, version: str) -> AbstractContextManager[Body]:
         """Open a file from byte *start* on if it still has that *version*, else from its beginning.
@@ -161,7 +164,7 @@ class RemoteArchive:
 
     def content(self, key: str) -> Content | None:
         """Return what file *key* holds, read through unless the server knows its checksum: one try."""
-        found = self._store.stat(key)
+        found = self._store.stat(key, checksum=True)
         if found is None:
             return None
         return Content(found.size, found.checksum) if found.checksum is not None else self._read(key)

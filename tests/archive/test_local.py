@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -139,6 +142,25 @@ def test_a_file_system_without_hard_links(tmp_path: Path, source: Path, monkeypa
 
 def test_the_longest_name_that_a_file_can_have(tmp_path: Path, source: Path) -> None:
     local.store(source, tmp_path / "home" / ("ü" * 120 + ".fits"), SUM)
+
+
+def test_a_process_that_is_killed_while_it_stores_leaves_no_wrong_file(tmp_path: Path) -> None:
+    home, big = tmp_path / "home", tmp_path / "big"
+    home.mkdir()
+    big.write_bytes(DATA * 150)
+    code = "import sys; from pathlib import Path; from facade.archive import open_archive\n"
+    code += "open_archive('home', sys.argv[1]).store(Path(sys.argv[2]), 'a/big', None)"
+    process = subprocess.Popen([sys.executable, "-c", code, str(home), str(big)])
+    while not (parts := list(home.rglob(".big.part-*"))) or not parts[0].stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not (home / "a/big").exists() and parts[0].exists()
+    archive = open_archive("home", str(home))
+    archive.store(big, "a/big", None)
+    assert archive.sweep(3600) == [] and archive.sweep(-1) == [str(parts[0].relative_to(home))]
+    assert [path.name for path in (home / "a").iterdir()] == ["big"] and content_of(home / "a/big") == content_of(big)
 
 
 @pytest.mark.parametrize("name", ["../c.bin", "a/../../c.bin", "/etc/passwd", ""])
