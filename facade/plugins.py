@@ -49,11 +49,12 @@ class Run(Protocol):
 
     @property
     def lists(self) -> Sequence[Mapping[str, Any]]:
-        """The list files, written already: ``filename``, ``path``."""
+        """The list files, written already: ``section``, ``filename``, ``path``."""
 
     @property
     def outputs(self) -> Sequence[Mapping[str, Any]]:
-        """The declared outputs: ``filename``, ``path``, ``filetype``, ``optional``, ``metadata`` as planned."""
+        """The declared outputs: ``section``, ``filename``, ``path``, ``filetype``, ``optional``, ``metadata`` as
+        planned."""
 
     def log(self, text: str) -> None:
         """Add a line to the quantum's log."""

@@ -16,6 +16,7 @@ from facade.job import shard
 from facade.job.shard import CAPSULE as FORMAT
 from facade.messages import Rules, rules_of
 from facade.needs import Allowance
+from facade.outputs import AS_PLANNED, Handling, Junk, handling_of, junk_of
 
 Scalar = str | int | float | bool | None
 Name = tuple[str, str]
@@ -64,6 +65,7 @@ class ListFile:
     archive_path: str
     content: str
     metadata: Mapping[str, Scalar]
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Output:
     optional: bool
     save: bool
     metadata: Mapping[str, Scalar]
+    section: str = ""
 
 
 Word = str | tuple[str | tuple[str, ...], ...]
@@ -110,6 +113,8 @@ class Quantum:
     wrapper: str
     allowance: Allowance = field(default_factory=Allowance)
     """What it may take, and how many of its module run at once."""
+    handling: Handling = AS_PLANNED
+    """What becomes of its outputs."""
     keys: Mapping[str, Scalar]
     parameters: Mapping[str, str]
     log_name: str
@@ -142,6 +147,7 @@ class Capsule:
     environment: Mapping[str, str]
     filetypes: Mapping[str, FileType]
     messages: tuple[Rules, ...] = ()
+    junk: Junk = field(default_factory=Junk)
     quanta: tuple[Quantum, ...]
 
 
@@ -176,8 +182,24 @@ def read(path: Path) -> Capsule:
         environment=node.texts("environment"),
         filetypes={name: _filetype(child) for name, child in node.named("filetypes")},
         messages=tuple(_rules(node, one) for one in node.many("messages", list, ())),
+        junk=_junk(node),
         quanta=node.children("quanta", _quantum),
     )
+
+
+def _junk(node: _Node) -> Junk:
+    try:
+        return junk_of(node.value("junk", list)) if "junk" in node.tree else Junk()
+    except (TypeError, ValueError) as error:
+        raise node.fault("junk", f"expected [when, bytes]: {error}") from None
+
+
+def _handling(node: _Node) -> Handling:
+    plain = node.optional("handling", list)
+    try:
+        return handling_of(plain) if plain is not None else AS_PLANNED
+    except (TypeError, ValueError, AttributeError) as error:
+        raise node.fault("handling", f"expected [save, compression, sections]: {error}") from None
 
 
 def _filetype(node: _Node) -> FileType:
@@ -194,6 +216,7 @@ def _quantum(node: _Node) -> Quantum:
         module=node.text("module"),
         wrapper=node.text("wrapper"),
         allowance=Allowance(**node.value("allowance", dict, {})),
+        handling=_handling(node),
         keys=node.scalars("keys"),
         parameters=node.texts("parameters"),
         log_name=log.filename("filename"),
@@ -229,6 +252,7 @@ def _list(node: _Node) -> ListFile:
         archive_path=node.folder("archive_path"),
         content=node.text("content"),
         metadata=node.scalars("metadata"),
+        section=node.text("section", ""),
     )
 
 
@@ -241,6 +265,7 @@ def _output(node: _Node) -> Output:
         optional=node.value("optional", bool, False),
         save=node.value("save", bool, True),
         metadata=node.scalars("metadata"),
+        section=node.text("section", ""),
     )
 
 

@@ -215,6 +215,7 @@ def _move(moves: Sequence[tuple[Path, Path]], quantum: Quantum, directory: Path)
         if any(one.exists() and one.samefile(source) for one in kept):
             raise InputError(f"{source.name!r} is an input and cannot become the output {place.name!r}")
     for source, place in moves:
+        place.parent.mkdir(parents=True, exist_ok=True)
         source.rename(place)
 
 

@@ -70,10 +70,10 @@ def view(capsule: Capsule, quantum: Quantum, directory: Path, note: Callable[[st
             {"section": i.section, **at(i.path, i.called), "filetype": i.filetype, "rename": i.rename,
              "metadata": i.metadata} for i in quantum.inputs
         ],
-        lists=[at(i.path, full(i.name)) for i in quantum.lists],
+        lists=[{"section": i.section, **at(i.path, full(i.name))} for i in quantum.lists],
         outputs=[
-            {**at(i.path, full(i.name)), "filetype": i.filetype, "optional": i.optional, "metadata": dict(i.metadata)}
-            for i in quantum.outputs
+            {"section": i.section, **at(i.path, full(i.name)), "filetype": i.filetype, "optional": i.optional,
+             "metadata": dict(i.metadata)} for i in quantum.outputs
         ],
         note=note,
     )  # fmt: skip
@@ -279,10 +279,14 @@ def _texts(found: object) -> list[str]:
     return [str(one) for one in listed]
 
 
+_REPORTED = {"section", "filename", "path", "filetype", "optional", "metadata"}
+"""Keys of what a plug-in reports of an output: those of ``run.outputs``."""
+
+
 def _written(found: object) -> Written:
     if isinstance(found, str):
         return Written(found)
-    if isinstance(found, Mapping) and set(found) <= {"filename", "path", "filetype", "optional", "metadata"}:
+    if isinstance(found, Mapping) and set(found) <= _REPORTED:
         name, path, metadata = found.get("filename"), found.get("path") or "", found.get("metadata") or {}
         if isinstance(name, str) and isinstance(path, str | os.PathLike) and isinstance(metadata, Mapping):
             return Written(name, os.fspath(path), {str(key): value for key, value in metadata.items()})

@@ -115,6 +115,12 @@ class QuantumRun:
     def _wrapping(self) -> Wrapping:
         job, quantum = self._job, self._quantum
         seen = view(job.capsule, quantum, job.directory, self._log.note)
+        if plugins.executable(quantum.wrapper):
+            from facade.job.external import External  # reads WCL, which other jobs need not load
+
+            return External(
+                quantum, job.capsule, seen, self._limits(), self._start, check=job.stop.check, short=job.short
+            )
         return Phases(quantum, job.capsule, seen, self._limits(), self._start)
 
     def _start(self, item: Exec, argv: Sequence[str], env: Mapping[str, str], limits: Limits) -> Ended:
