@@ -40,10 +40,10 @@ def measured(jobs: int, place: Path | None) -> dict[str, Any]:
         peers: dict[str, Callable[[Path], list[str]]] = {
             "htcondor2.dags": lambda folder: [sys.executable, str(HERE / "dags.py"), str(jobs), str(folder)],
             "ctrl_bps + htcondor": lambda folder: [
-                str(_installed(home / "bps", BPS) / "python"), str(HERE / "bps.py"), str(jobs), str(folder),
+                str(installed(home / "bps", BPS) / "python"), str(HERE / "bps.py"), str(jobs), str(folder),
             ],
             "snakemake -n": lambda folder: [
-                str(_installed(home / "snakemake", ("snakemake",)) / "snakemake"), "-n", "-q", "all",
+                str(installed(home / "snakemake", ("snakemake",)) / "snakemake"), "-n", "-q", "all",
                 "-s", str(_snakefile(folder, jobs)), "-d", str(folder),
             ],
         }  # fmt: skip
@@ -61,7 +61,7 @@ def measured(jobs: int, place: Path | None) -> dict[str, Any]:
         return {name: one and one["cpu"] for name, one in found.items()}
 
 
-def _installed(venv: Path, packages: tuple[str, ...]) -> Path:
+def installed(venv: Path, packages: tuple[str, ...]) -> Path:
     """Return the bin directory of an environment with *packages* in it, made if it is not there."""
     if not (venv / "ready").exists():
         for argv in ([sys.executable, "-m", "venv", str(venv)], [str(venv / "bin/pip"), "install", "-q", *packages]):
