@@ -197,7 +197,7 @@ CODES: dict[str, str] = {
     "F526": "An output that is to be compressed has the name of a compressed file already.",
     # F6: queries and plug-ins
     "F601": "A query code failed, could not read its arguments, or is not installed.",
-    "F602": "A module names a wrapper that is not installed.",
+    "F602": "A module names a wrapper that is not installed. One that is a program is named exec:PROGRAM.",
     "F603": "An executable query ended with an error; the message shows the last lines that it wrote to stderr. Try it"
     " by hand.",
     "F604": "What a query wrote or returned is not lines of files. Write WCL or JSON as docs/plugins.md shows.",

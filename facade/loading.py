@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,8 @@ def _not_installed(campaign: Campaign) -> list[Fault]:
     faults = []
     for module in campaign.modules:
         value = module.section.value("wrappername")
-        if value is not None and module.wrapper and module.wrapper not in wrappers:
+        known = module.wrapper in wrappers or plugins.executable(module.wrapper)
+        if value is not None and module.wrapper and not known:
             remedy = did_you_mean(module.wrapper, wrappers) or f"installed wrappers: {', '.join(wrappers)}"
             message = f"no wrapper is called '{module.wrapper}'"
             faults.append(campaign.document.fault(message, value, code="F602", remedy=remedy))
@@ -87,7 +88,17 @@ def check_programs(campaign: Campaign, site: Site) -> list[Fault]:
             message = f"program '{name}' of module {modules} is not on the path of jobs on this host"
             remedy = "install it, or set path in <job_environment> to where it is"
             faults.append(campaign.document.fault(message, users[0][1], code="F421", remedy=remedy, severity="warning"))
-    return faults
+    return [*faults, *_no_wrapper_programs(campaign, path)]
+
+
+def _no_wrapper_programs(campaign: Campaign, path: str) -> Iterator[Fault]:
+    """Yield a warning for each wrapper that is a program and is not there; a relative path starts in the job."""
+    for module in campaign.modules:
+        name, value = plugins.executable(module.wrapper), module.section.value("wrappername")
+        if name and ("/" not in name or name.startswith("/")) and not shutil.which(name, path=path):
+            message = f"wrapper '{name}' of module '{module.name}' is no program that jobs on this host can run"
+            remedy = "install it, make it executable, or set path in <job_environment> to where it is"
+            yield campaign.document.fault(message, value, code="F421", remedy=remedy, severity="warning")
 
 
 def _environment(campaign: Campaign) -> dict[str, str]:

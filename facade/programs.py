@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from facade import plugins
 from facade.archive import content_of
 from facade.materialise import job_path
 from facade.plan import Plan
@@ -25,10 +26,17 @@ _ENTRY = re.compile(rb"^from (\w+)[\w.]* import \w+", re.MULTILINE)
 
 
 def identities(plan: Plan) -> dict[str, str]:
-    """Return what each program of *plan* is, "" if this host does not have it on the path of jobs."""
-    names = {str(one.argv[0]) for quantum in plan.quanta for one in quantum.execs if one.argv}
+    """Return what each program of *plan* is, "" if this host does not have it on the path of jobs.
+
+    Wrappers that are programs stand among them under the names that modules give them.
+    """
+    names = {name: name for quantum in plan.quanta for one in quantum.execs if one.argv and (name := str(one.argv[0]))}
+    names |= {name: program for name in plan.wrappers.values() if (program := plugins.executable(name))}
     path = job_path(plan.environment)
-    return {name: _identity(shutil.which(name, path=path)) if _on_path(name) else "" for name in sorted(names)}
+    return {
+        name: _identity(shutil.which(program, path=path)) if _on_path(program) else ""
+        for name, program in sorted(names.items())
+    }
 
 
 def _on_path(name: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from campaigns import planned
 
 from facade.plan import Plan
+from facade.plan.fingerprint import fingerprints
 from facade.programs import identities
 
 CONSOLE_SCRIPT = """#!{python}
@@ -104,3 +105,22 @@ def test_of_other_scripts_the_file_alone_counts(place: Path, text: str) -> None:
     before = identities(plan_of(place, "tool"))
     (folder / "tool.py").write_text("# mended\n")
     assert identities(plan_of(place, "tool")) == before
+
+
+def test_a_wrapper_that_is_a_program_counts_by_its_content(place: Path) -> None:
+    path = program(place, "wrap", "one")
+    program(place, "tool", "tool")
+    absolute = f"exec:{path}"
+
+    def prints(wrapper: str) -> tuple[str, ...]:
+        plan = plan_of(place, "tool")
+        plan = replace(plan, wrappers={name: wrapper for name in plan.wrappers})
+        return fingerprints(plan, identities(plan)).own
+
+    before = prints("exec:wrap"), prints("lsst")
+    assert len({*before[0], *before[1]}) == 2 * len(before[0])
+    path.write_text("two")
+    assert not set(before[0]) & set(prints("exec:wrap")) and prints("lsst") == before[1]
+    plan = replace(plan_of(place, "tool"), wrappers={"m": absolute, "n": "exec:bin/relative", "o": "exec:missing"})
+    found = identities(plan)
+    assert len(found[absolute]) == 32 and found["exec:bin/relative"] == found["exec:missing"] == ""

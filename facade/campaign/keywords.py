@@ -317,7 +317,7 @@ KEYWORDS: tuple[Keyword, ...] = (
          " before it are done, so that their queries see what those made"),
     ),
     *_rows("module", "DESDM", ACTIVE,
-        ("wrappername", TEXT, REQUIRED, "wrapper, by its name as a plug-in; not needed with noop"),
+        ("wrappername", TEXT, REQUIRED, "wrapper, by its name as a plug-in, or exec:PROGRAM; not needed with noop"),
         ("wrapperloop", KEYS, "", "keys: one quantum for each distinct tuple of their values; without them, one"
          " quantum"),
         ("loopobj", REF, "", "dataset whose columns supply the loop values; without it, lists of the campaign do"),

@@ -65,7 +65,7 @@ class Teller:
         self.common = common(plan)
         self._erased = _erased(plan)
         shared = self.erased(repr(self.common))
-        self._heads = {name: digest(SEP.join([name, wrapper, shared])) for name, wrapper in plan.wrappers.items()}
+        self._heads = {name: digest(SEP.join([name, self._wrapper(name), shared])) for name in plan.wrappers}
         self._mark = "" if "attnum" in plan.identity else "${attnum"
         self._shared: tuple[object, str] = (None, "")
         self._orders: dict[tuple[str, ...], tuple[str, Callable[[Mapping[str, Scalar]], object]]] = {}
@@ -104,7 +104,7 @@ class Teller:
 
     def parts(self, quantum: Quantum) -> dict[str, str]:
         """Return the same as `own`, piece by piece under names that people know: for telling what differs."""
-        found = {"wrapper": self.plan.wrappers[quantum.module], **self.common}
+        found = {"wrapper": self._wrapper(quantum.module), **self.common}
         found |= {f"key {key}": repr(value) for key, value in quantum.keys.items()}
         found |= {f"parameter {key}": value for key, value in quantum.parameters.items()}
         for one in quantum.execs:
@@ -119,6 +119,11 @@ class Teller:
         return {name: self.erased(self.replaced(text, quantum)) for name, text in found.items()}
 
     # -- pieces -------------------------------------------------------------------------------------------------------
+
+    def _wrapper(self, module: str) -> str:
+        """Return the wrapper of a module; of one that is a program, what that is as well."""
+        name = self.plan.wrappers[module]
+        return f"{name} {self.programs.get(name, '')}".rstrip()
 
     def replaced(self, text: str, quantum: Quantum) -> str:
         """Return *text* with roles for the names of the quantum's files: its first input, its second output …"""
