@@ -11,9 +11,11 @@ from pathlib import Path
 from facade import plugins
 from facade.campaign import Campaign, Examined, Module, accepted, examine
 from facade.campaign.faults import in_order
+from facade.campaign.outputs import suffixes
 from facade.errors import CampaignError, Fault
 from facade.inputs import set_values
 from facade.materialise import job_path
+from facade.outputs import FUNCTION
 from facade.plan.foresee import foreseen
 from facade.site import Site
 from facade.wcl import BadReference, Document, MissingVariable, Section, Value, did_you_mean
@@ -67,7 +69,29 @@ def _not_installed(campaign: Campaign) -> list[Fault]:
             remedy = did_you_mean(query.program, queries) or f"installed query codes: {', '.join(queries)}"
             message = f"no query code or executable is called '{query.program}'"
             faults.append(campaign.document.fault(message, query.at, code="F601", remedy=remedy))
-    return faults
+    return [*faults, *_no_functions(campaign)]
+
+
+def _no_functions(campaign: Campaign) -> list[Fault]:
+    """Return which functions jobs will not find that columns of metadata, and cards of outputs, name."""
+    root, registered = campaign.document.root, plugins.names("function")
+    named: list[tuple[str, Value | Section]] = [
+        (source, root.path(f"filetype_metadata.{one.name}.columns.{column}") or root)
+        for one in campaign.filetypes.values()
+        for column, _, source in one.columns
+    ]
+    specs = [spec for module in campaign.modules for spec in module.files.values()]
+    named += [(card.source, card.value) for spec in specs for card in spec.cards]
+    return [
+        campaign.document.fault(
+            f"no function is registered as '{name}'",
+            at,
+            code="F607",
+            remedy=did_you_mean(name, registered) or f"registered: {', '.join(registered) or 'none'}",
+        )
+        for source, at in named
+        if source.startswith(FUNCTION) and (name := source.removeprefix(FUNCTION)) not in registered
+    ]
 
 
 def check_programs(campaign: Campaign, site: Site) -> list[Fault]:
@@ -75,12 +99,15 @@ def check_programs(campaign: Campaign, site: Site) -> list[Fault]:
     if site.engine != "local":
         return []  # where jobs run, and what is installed there, only the pool knows
     path = job_path(_environment(campaign))
-    wanted: dict[str, list[tuple[Module, Value]]] = {}
+    wanted: dict[str, list[tuple[Module, Value | Section]]] = {}
     for module in campaign.modules:
         for one in module.execs:
             scope = campaign.scope(module, one.section)
             with suppress(MissingVariable, BadReference):  # told elsewhere, or known only to a quantum
                 wanted.setdefault(scope.resolve(one.execname), []).append((module, one.execname))
+        for name in suffixes(module):
+            at = module.files[name].section.value("compress_files") or module.section
+            wanted.setdefault(module.compression.argv[0] if module.compression else "", []).append((module, at))
     faults = []
     for name, users in wanted.items():
         if "/" not in name and not shutil.which(name, path=path):

@@ -50,9 +50,9 @@ def test_the_reference_shows_every_keyword(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_one_section(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [" ".join(line.split()) for line in told(["keywords", "block"], capsys).splitlines()[:2]] == [
-        "block: <block NAME>",
-        "modulelist names required DESDM active modules, each after those whose outputs it needs",
+    assert [" ".join(line.split()) for line in told(["keywords", "exclude"], capsys).splitlines()[:2]] == [
+        "exclude: <excludes> in <qcf>, <NAME>",
+        "pattern text required DESDM active regular expression: a line that matches it is no message",
     ]
 
 

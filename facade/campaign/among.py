@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from facade.campaign.columns import Columns, sourced
 from facade.campaign.faults import Faults
 from facade.campaign.model import Depends, FileSpec, ListSpec, Module
+from facade.campaign.outputs import unsaved
 from facade.wcl.tree import Section, Value
 
 GROUPS = {"dirpat": "directory_pattern", "filepat": "filename_pattern"}
@@ -59,6 +60,10 @@ class Among:
         elif found.name == module.name:
             message = f"module '{module.name}' depends on itself"
             faults.at(depends.at, message, "name the file of an earlier module, or add a query", code="F411")
+        elif self.blocks[found.block] < self.blocks[module.block] and (why := unsaved(found, ref)):
+            message = f"module '{module.name}' reads '{depends.module}.{ref}' of an earlier block, and that is {why}"
+            remedy = "let it be saved" if why == "not saved" else "set compress_cleanup = False, so that both are kept"
+            faults.at(depends.at, message, remedy, code="F422")
 
     def _not_running(self, depends: Depends, module: Module) -> None:
         defined = [name for name, _ in (self.root.section("module") or Section()).sections()]

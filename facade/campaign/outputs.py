@@ -7,10 +7,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from facade.campaign.faults import Faults, Keys, key_of, resolved
-from facade.campaign.model import CardSpec
+from facade.campaign.model import CardSpec, Module, Ref
 from facade.campaign.resources import nearest
 from facade.campaign.words import BOOL, JUNK, LIST, SAVE, SIZE, SUFFIX, TEXT, choice
-from facade.outputs import CARD_TYPES, COMPRESSED, FUNCTION, HEADER, JUNK_BYTES, UNCOMPRESSED, Compression, Junk
+from facade.outputs import (
+    ALWAYS,
+    CARD_TYPES,
+    COMPRESSED,
+    FUNCTION,
+    HEADER,
+    JUNK_BYTES,
+    NEVER,
+    UNCOMPRESSED,
+    Compression,
+    Junk,
+)
 from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Section, Value
 
@@ -114,6 +125,30 @@ def _arguments(section: Section, keys: Keys, faults: Faults) -> list[str]:
 
 
 def junk(root: Section, keys: Keys) -> Junk:
+def kept(module: Module) -> dict[str, bool]:
+    """Return which outputs of a module are saved, by section."""
+    names = [name for name in module.outputs if name in module.files]
+    if module.save in (ALWAYS, NEVER):
+        return dict.fromkeys(names, module.save == ALWAYS)
+    return {name: module.files[name].savefiles for name in names}
+
+
+def suffixes(module: Module) -> dict[str, str]:
+    """Return the suffix of the compressed files of those output sections that are compressed: those that are saved."""
+    if module.compression is None:
+        return {}
+    suffix = module.compression.suffix
+    return {name: suffix for name, saved in kept(module).items() if saved and module.files[name].compress}
+
+
+def unsaved(module: Module, ref: Ref) -> str:
+    """Say in which way the archive will not have the output that *ref* names, "" if it will."""
+    saved = kept(module).get(ref.name, True) if ref.kind == "file" else True
+    if saved and ref.name in suffixes(module) and module.compression is not None and module.compression.cleanup:
+        return "only kept compressed"
+    return "" if saved else "not saved"
+
+
     """Return when jobs keep what nobody declared, and how much of it at most."""
     return Junk(
         keys.word(root, "create_junk_tarball", JUNK, Junk().when),

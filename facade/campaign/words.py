@@ -244,8 +244,8 @@ QUERY_OUTPUT = choice("wcl", "json")
 LEVEL = choice("1", "2", "3")
 ARGUMENTS = Kind("arguments", "arguments", "write words, ${__UCFILE__} for the file", _text)
 SUFFIX = choice(*COMPRESSIONS)
-SAVE = Kind("always|failure|file|never|rand_NN", "always, failure, file, never or rand_ with two digits", "", _save)
-JUNK = Kind("never|failure|always", "never, failure, always, true or false", "true is always, false never", _junk)
+SAVE = Kind("policy", "always, failure, file, never or rand_ with two digits", "", _save)
+JUNK = Kind("when", "never, failure, always, true or false", "true is always, false never", _junk)
 
 KINDS: tuple[Kind[Any], ...] = (
     BOOL, INT, COUNT, FACTOR, SIZE, DISK, TIME, NAME, NAMES, KEYS, ORDER, LIST, LIMITS, TEXT, PATH, BELOW, REF, REFS,

@@ -83,6 +83,7 @@ def _whole(line: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         "environment": common["environment"],
         "filetypes": common["filetypes"],
         "messages": common["messages"],
+        "junk": common["junk"],
         "quanta": [_quantum(row, common, files) for row in line["quanta"]],
     }
 
@@ -98,6 +99,7 @@ def _quantum(row: list[Any], common: Mapping[str, Any], files: _Files) -> dict[s
         "module": module,
         "wrapper": form["wrapper"],
         "allowance": form["allowance"],
+        "handling": form["outputs"],
         "keys": found["keys"],
         "parameters": found["parameters"],
         "log": {"filename": found["log"], "archive_path": found["log_path"]},

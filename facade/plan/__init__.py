@@ -30,6 +30,7 @@ from facade.plan.model import (
     Use,
     from_text,
 )
+from facade.plan.outputs import check_readers, outputs_of
 from facade.plan.quanta import ModulePlanner
 from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import Section
@@ -108,6 +109,7 @@ def _plan(
     if bench.unlocated:
         raise _unlocated(bench.unlocated)
     jobs, needs = make_jobs(bench)
+    check_readers(bench, jobs)
     if bench.faults:
         raise CampaignError(bench.all_faults())
     throttles = campaign.throttles
@@ -128,6 +130,7 @@ def _plan(
         max_jobs={**({"": throttles.jobs} if throttles.jobs else {}), **throttles.categories},
         max_idle=throttles.idle,
         messages=messages_of(campaign.modules),
+        outputs=outputs_of(bench),
     )
 
 

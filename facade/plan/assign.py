@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from facade.campaign import FileSpec, ListSpec, Module
-from facade.files import clean_path, join, name_fault, natural_key, split_compression
+from facade.files import join, name_fault, natural_key, split_compression
 from facade.plan.bench import Draft, ListLine, Missing, Workbench, place_of_name
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, metadata
+from facade.plan.make import Maker
 from facade.plan.model import PlannedExec, PlannedFile, PlannedList, Use, maker_of
 from facade.plan.programs import Program
 from facade.plan.templates import Compiled, Naming
 from facade.wcl.template import BadReference, Scalar, plain
 from facade.wcl.tree import Section, Value
 
-new_use, planned_file = maker_of(Use), maker_of(PlannedFile)
+new_use = maker_of(Use)
 SEPARATORS = {"textsp": " ", "textcsv": ", ", "texttab": "\t"}
 
 
-class Assigner:
+class Assigner(Maker):
     """Fills the drafts of one module's quanta."""
 
     def __init__(self, bench: Workbench, module: Module, datasets: Mapping[str, Dataset], compiled: Compiled) -> None:
-        self.bench, self.module, self.datasets, self.compiled = bench, module, datasets, compiled
+        super().__init__(bench, module)
+        self.datasets, self.compiled = datasets, compiled
         self.outputs = frozenset(module.outputs)
         self.programs = [
             Program.of(spec, command, self.assigns)
@@ -38,14 +40,6 @@ class Assigner:
             for spec in module.files.values()
             if spec.name in self.outputs
         ]
-        self.columns = {
-            name: [
-                column
-                for column, _, source in bench.campaign.filetypes[module.files[name].filetype].columns
-                if not source
-            ]
-            for name in module.outputs
-        }
 
     def assigns(self, name: str) -> bool:
         """Say whether quanta of this module have files of their own under the reference *name*."""
@@ -197,13 +191,6 @@ class Assigner:
         file = self.bench.files[index]
         return join(path, file.filename + file.compression), file.filename
 
-    def directory(self, text: str, what: str, where: str) -> str:
-        """Return a directory in its plainest spelling; raises BadReference if it leaves its root."""
-        path = clean_path(text)
-        if path is None:
-            raise BadReference(f"{what} leaves {where}: '{text}'", code="F506")
-        return path
-
     def assign_list(self, draft: Draft, spec: ListSpec) -> None:
         """Give the quantum the lines of one list with their files, and the list file itself."""
         data, section = self.datasets[f"list.{spec.name}"], f"list.{spec.name}"
@@ -310,88 +297,9 @@ class Assigner:
             draft.assign(section, index)
             file = self.bench.files[index]
             named.append((join(path, file.filename + file.compression), file.filename))
+            if spec.name in self.suffixes:
+                draft.outputs += [new_use((section, made, path, "")) for made in self.compressed(draft, spec, index)]
         draft.name(section, named)
-
-    def described(
-        self, draft: Draft, spec: FileSpec, naming: Naming, values: Mapping[str, Scalar]
-    ) -> dict[str, Scalar]:
-        """Return the metadata of an output that planning knows."""
-        described: dict[str, Scalar] = {**naming.constants}
-        for column, template in naming.varying.items():
-            described[column] = template.format(values)
-        described |= draft.keys
-        for name in naming.metadata:
-            if name in values:
-                described[name] = values[name]
-        for column in self.columns[spec.name]:
-            if column in values and column not in described:
-                described[column] = values[column]
-        return described
-
-    def new_file(
-        self,
-        draft: Draft,
-        spec: FileSpec | ListSpec,
-        naming: Naming,
-        filetype: str,
-        metadata: Mapping[str, Scalar],
-        values: Mapping[str, Scalar],
-    ) -> int:
-        """Name a file that the plan makes, or writes itself if it is a list; a second writer of a name is an error."""
-        assert naming.name is not None
-        name = naming.name.format(values)
-        archive_path = naming.archive_place
-        if archive_path is None:
-            text = naming.archive_path.format(values)
-            archive_path = self.directory(text, f"the archive directory of '{spec.name}'", "the archive")
-        if reason := name_fault(name):
-            raise BadReference(f"the name of '{spec.name}' {reason}: '{name}'", code="F505")
-        if name in self.bench.by_name:
-            self.second_writer(draft, spec, name, self.bench.by_name[name])
-        if name in self.bench.awaited:
-            self.made_too_late(draft, spec, name)
-        filename, compression = split_compression(name)
-        if isinstance(spec, FileSpec):
-            producer, optional, save = draft.wrapnum, spec.optional, spec.savefiles
-        else:
-            producer, optional, save = -1, False, True
-        known = None, None, metadata  # neither size nor checksum
-        file = planned_file((filename, compression, filetype, archive_path, producer, *known, optional, save, ""))
-        index = self.bench.add(file)
-        self.bench.made_by[index] = draft.module, draft.keys, spec
-        return index
-
-    def second_writer(self, draft: Draft, spec: FileSpec | ListSpec, name: str, taken: int) -> None:
-        """Report that *name* is taken, by file *taken*: another quantum makes it, or it is registered."""
-        at, other = place_of_name(spec), self.bench.maker(taken)
-        if other is None:
-            message = f"'{name}' is to be written by {draft.label}, but a registered input is called so"
-            remedy = "let the pattern use ${reqnum} and ${attnum}"
-        elif other == draft.label:
-            message, remedy = (
-                f"'{name}' is written twice by {draft.label}",
-                "give each output its own flabel or pattern",
-            )
-        else:
-            message = f"'{name}' is written by {other} and by {draft.label}"
-            remedy = (
-                "let the pattern use every loop key of its module, and something of the module's own such as flabel"
-            )
-        there = place_of_name(self.bench.made_by[taken][2]) if other is not None else at
-        others = [(f"{other} writes it", there)] if there is not at else []
-        self.bench.fault("F510", message, at, remedy, alike=("second writer", at), others=others)
-
-    def made_too_late(self, draft: Draft, spec: FileSpec | ListSpec, name: str) -> None:
-        """Report that *name* was wanted before it is made."""
-        _, reader, wanted = self.bench.awaited[name]
-        at = place_of_name(spec)
-        if reader == draft.label:
-            message, remedy = f"{draft.label} needs '{name}' as input and makes it as well", "name the two differently"
-        else:
-            message = f"'{name}' is made by {draft.label}, but {reader} needs it earlier"
-            remedy = "put the module that makes it earlier in modulelist or blocklist"
-        others = [(f"{reader} needs it", place_of_name(wanted))]
-        self.bench.fault("F511", message, at, remedy, alike=("made too late", at), others=others)
 
 
 def _own(spec: FileSpec, line: Line) -> Source:

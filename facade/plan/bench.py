@@ -9,6 +9,7 @@ from typing import NamedTuple
 from facade.campaign import Campaign, FileSpec, ListSpec
 from facade.campaign.faults import in_order
 from facade.errors import Fault
+from facade.outputs import Handling
 from facade.plan.datasets import Dataset, Inputs, Row, Source, metadata
 from facade.plan.model import PlannedFile, PlannedList, Quantum, Use, label
 from facade.wcl.template import Scalar
@@ -51,6 +52,12 @@ class Workbench:
     """Dataset (``module.file.x``) -> number of the last module that depends on it."""
     made_by: dict[int, tuple[str, Mapping[str, Scalar], FileSpec | ListSpec]] = field(default_factory=dict)
     """File that the plan makes -> module and loop values of the quantum that makes it, section that names it."""
+    handlings: dict[str, Handling] = field(default_factory=dict)
+    """What becomes of the outputs of each module that was planned."""
+    compressed: dict[int, int] = field(default_factory=dict)
+    """Compressed file -> what it is made of."""
+    unsaved: set[int] = field(default_factory=set)
+    """Files of the plan that the archive will not have under their name."""
     _alike: dict[Hashable, list[int]] = field(default_factory=dict)
     _contested: set[tuple[int, str]] = field(default_factory=set)
 

@@ -74,6 +74,7 @@ class Cutter:
                 "wrapper": plan.wrappers[module],
                 "allowance": plan.allowances.get(module, Allowance())._asdict(),
                 "messages": plan.messages.programs.get(module, {}),
+                "outputs": plan.outputs.modules.get(module),
                 "columns": columns,
                 "shared": self._shared[module],
             }
@@ -93,6 +94,7 @@ class Cutter:
             "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=False)],
             "modules": modules,
             "messages": plan.messages.rules,
+            "junk": plan.outputs.junk,
             "columns": {
                 "file": PlannedFile._fields,
                 "use": Use._fields,

@@ -117,6 +117,7 @@ class Teller:
         times = self.forced.get(loop_key(quantum), 0) if self.forced else 0
         found["times made again on demand"] = str(times)
         return {name: self.erased(self.replaced(text, quantum)) for name, text in found.items()}
+        found |= {f"outputs {index}": text for index, text in enumerate(handled(self.plan, quantum.module), start=1)}
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
@@ -171,6 +172,17 @@ def common(plan: Plan) -> dict[str, str]:
 @lru_cache
 def _roles(*numbers: int) -> list[tuple[str, str]]:
     """Return (role, role of the name alone) of so many inputs, lists and outputs."""
+def handled(plan: Plan, module: str) -> list[str]:
+    """Return what else becomes of the outputs of a module and changes what files hold: cards, compression."""
+    found = plan.outputs.modules.get(module)
+    if found is None:
+        return []
+    sections = sorted(found.sections.items())
+    texts = [f"{section} {one.compress} {one.cards}" for section, one in sections if one.compress or one.cards]
+    by = found.compression
+    return texts + ([f"compressed by {by.argv} {by.suffix}"] if by is not None else [])
+
+
     found = zip(("input", "list", "output"), numbers, strict=True)
     return [(f"<{kind} {n}>", f"<name of {kind} {n}>") for kind, number in found for n in range(number)]
 

@@ -37,8 +37,11 @@ def awaited(campaign: Campaign) -> dict[str, str]:
 def beginning(plan: Plan, before: Plan) -> Plan:
     """Return as much of *plan* as there is in *before*."""
     blocks = len(before.blocks)
+    modules = frozenset([name for block in plan.blocks[:blocks] for name in block.modules])
+    handled = {name: one for name, one in plan.outputs.modules.items() if name in modules}
     return replace(
         plan,
+        outputs=plan.outputs._replace(modules=handled),
         blocks=plan.blocks[:blocks],
         later=(*plan.blocks[blocks:], *plan.later),
         files=plan.files[: len(before.files)],

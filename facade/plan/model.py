@@ -17,6 +17,7 @@ import msgspec
 
 from facade.errors import InputError
 from facade.needs import NOTHING, Allowance, Needs, from_plain
+from facade.outputs import NOTHING_SPECIAL, Outputs, outputs_of
 from facade.plan.memory import uncollected
 from facade.plan.messages import NO_MESSAGES, Messages
 from facade.plan.messages import from_plain as read_messages
@@ -174,6 +175,8 @@ class Plan:
     max_idle: int = 0
     messages: Messages = NO_MESSAGES
     """What is looked for in what programs print."""
+    outputs: Outputs = NOTHING_SPECIAL
+    """What becomes of outputs besides being checked and saved as `PlannedFile` says."""
 
     def quantum(self, wrapnum: int) -> Quantum:
         """Return the quantum with this number."""
@@ -282,6 +285,7 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "max_jobs": dict(plan.max_jobs),
         "max_idle": plan.max_idle,
         **({"messages": plan.messages} if plan.messages.rules else {}),
+        **({"outputs": plan.outputs} if plan.outputs != NOTHING_SPECIAL else {}),
     }
 
 
@@ -339,6 +343,7 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
         max_jobs=plain["max_jobs"],
         max_idle=plain["max_idle"],
         messages=read_messages(plain.get("messages")),
+        outputs=outputs_of(plain.get("outputs")),
     )  # fmt: skip
 
 

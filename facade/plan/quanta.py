@@ -17,6 +17,7 @@ from facade.plan.bench import Draft, Workbench
 from facade.plan.datasets import Dataset, Line, NoSingleValue, Source, agreed, metadata
 from facade.plan.graph import JobKeys
 from facade.plan.model import Quantum, label, maker_of
+from facade.plan.outputs import handling
 from facade.plan.templates import Compiler
 from facade.wcl.template import BadReference, MissingVariable, Scalar, plain
 from facade.wcl.tree import Value
@@ -68,6 +69,9 @@ class ModulePlanner:
         compiled = Compiler(self.bench.campaign, self.module, late, columns, self.bench.faults).run()
         if len(self.bench.faults) > before:
             return
+        if not self.module.noop:
+            cards = {name: naming.cards for name, naming in compiled.files.items()}
+            self.bench.handlings[self.module.name] = handling(self.module, cards)
         assigner = Assigner(self.bench, self.module, self.datasets, compiled)
         for keys, extra in loops if not self.module.noop else ():
             self.quantum(keys, extra, assigner)
@@ -243,10 +247,10 @@ class ModulePlanner:
 
     def made(self, section: str, name: str) -> list[Line]:
         """Return the files that quanta of this module make for *section*, with all that is known of each."""
-        files, lines = self.bench.files, []
+        files, lines, compressed = self.bench.files, [], self.bench.compressed
         for quantum in self.bench.quanta[self.first :]:
             for use in quantum.outputs:
-                if use.section == section:
+                if use.section == section and use.file not in compressed:
                     known = files[use.file].metadata
                     alike = quantum.keys.items() <= known.items()
                     lines.append(new_line(({name: use.file}, known if alike else {**known, **quantum.keys})))

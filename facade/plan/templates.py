@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from facade.campaign import Campaign, Dataset, FileSpec, ListSpec, Module
 from facade.campaign.faults import place_of, reference
+from facade.campaign.model import CardSpec
 from facade.errors import Fault
 from facade.files import clean_path
 from facade.plan.command import Command, compile_command
+from facade.plan.outputs import check_card
 from facade.wcl.scope import Expansion, Scope
 from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot, Template, plain
 from facade.wcl.tree import Section, Value, did_you_mean
@@ -39,6 +41,10 @@ class Naming:
     """Metadata columns that the configuration supplies."""
     varying: Mapping[str, Template]
     """Those that the configuration supplies for each combination."""
+    cards: tuple[tuple[CardSpec, Template], ...] = ()
+    """Cards to write into the files, with their values."""
+    needed: tuple[str, ...] = ()
+    """Names that cards need."""
     place: str | None = field(init=False)
     """The directory in the job, and in the archive below, if it is sound and the same for all quanta."""
     archive_place: str | None = field(init=False)
@@ -213,16 +219,34 @@ class Compiler:
         rename = spec.rename if isinstance(spec, FileSpec) else None
         columns = self.columns_of(spec, named) if isinstance(spec, FileSpec) else {}
         slots = [s for t in (name, path, archive_path) if t is not None for s in t.slots]
+        cards, needed = self.cards(spec, extra) if isinstance(spec, FileSpec) else ((), ())
         return Naming(
             name=name,
             path=path,
             archive_path=archive_path,
             rename=self.beside(self.expanded(rename, spec.section, extra), named, rename) if rename else None,
             combinations=tuple(named.combinations()),
-            metadata=tuple(s for s in dict.fromkeys(slots) if s != "wrapnum" and "." not in s),
+            metadata=tuple(s for s in dict.fromkeys([*slots, *needed]) if s != "wrapnum" and "." not in s),
             constants={c: t.literal for c, t in columns.items() if t.literal is not None},
             varying={c: t for c, t in columns.items() if t.literal is None},
+            cards=cards,
+            needed=needed,
         )
+
+    def cards(
+        self, spec: FileSpec, extra: frozenset[str]
+    ) -> tuple[tuple[tuple[CardSpec, Template], ...], tuple[str, ...]]:
+        """Compile the cards of an output, and return which names they need of a quantum."""
+        found, needed = [], dict[str, None]()
+        for card in spec.cards:
+            template = self.text(card.value, card.value, spec.section, extra) if not card.source else NOWHERE
+            try:
+                needed |= dict.fromkeys(check_card(spec, card, template))
+            except BadReference as error:
+                fault = self.document.fault(str(error), card.value, code=error.code, remedy=error.remedy)
+                self.faults.append(fault)
+            found.append((card, template))
+        return tuple(found), tuple(needed)
 
     def columns_of(self, spec: FileSpec, named: Expansion) -> dict[str, Template]:
         """Return the metadata columns whose values the configuration gives: constant, or varying with the name."""

@@ -334,8 +334,8 @@ def example(one: Keyword) -> str:
 EXAMPLES = {
     "keys": "project", "count": "77", "int": "77", "factor": "2.5", "limits": "db:2", "order": "project",
     "arguments": "-x ${__UCFILE__}", "size": "3G", "disk": "3G", "time": "5m",
-    "never|file|success": "success", "always|failure|file|never|rand_NN": "rand_10",
-    "never|failure|always": "always", "|".join(COMPRESSIONS): ".gz",
+    "never|file|success": "success", "policy": "rand_10",
+    "when": "always", "|".join(COMPRESSIONS): ".gz",
     "target_archive|wrapper|all|never": "all", "wrapper|job|block|run|never": "run", "job|never": "job",
     "wrapper|job|never": "wrapper", "never|run|block": "block", "success|always|never": "always",
 }  # fmt: skip
