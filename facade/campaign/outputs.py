@@ -63,7 +63,8 @@ def _cards(section: Section, faults: Faults) -> Iterator[CardSpec]:
         text, comment, kind = _parts(value)
         if kind and kind not in CARD_TYPES:
             remedy = f"write VALUE/COMMENT/TYPE with {', '.join(CARD_TYPES)}; quote a value that holds a '/'"
-            faults.at(value, f"'{kind}' is no type of a card", remedy, code="F351")
+            what = f"'{kind}' is no type of a card" if kind != "?" else "this is neither VALUE nor VALUE/COMMENT/TYPE"
+            faults.at(value, what, remedy, code="F351")
         elif not comment.isascii() or not comment.isprintable():
             faults.at(value, f"the comment of card '{name}' is not ASCII", "FITS has nothing else", code="F351")
         else:
@@ -124,7 +125,6 @@ def _arguments(section: Section, keys: Keys, faults: Faults) -> list[str]:
     return words
 
 
-def junk(root: Section, keys: Keys) -> Junk:
 def kept(module: Module) -> dict[str, bool]:
     """Return which outputs of a module are saved, by section."""
     names = [name for name in module.outputs if name in module.files]
@@ -149,6 +149,7 @@ def unsaved(module: Module, ref: Ref) -> str:
     return "" if saved else "not saved"
 
 
+def junk(root: Section, keys: Keys) -> Junk:
     """Return when jobs keep what nobody declared, and how much of it at most."""
     return Junk(
         keys.word(root, "create_junk_tarball", JUNK, Junk().when),

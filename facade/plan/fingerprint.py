@@ -65,7 +65,10 @@ class Teller:
         self.common = common(plan)
         self._erased = _erased(plan)
         shared = self.erased(repr(self.common))
-        self._heads = {name: digest(SEP.join([name, self._wrapper(name), shared])) for name in plan.wrappers}
+        self._heads = {
+            name: digest(SEP.join([name, self._wrapper(name), shared, *map(self.erased, handled(plan, name))]))
+            for name in plan.wrappers
+        }
         self._mark = "" if "attnum" in plan.identity else "${attnum"
         self._shared: tuple[object, str] = (None, "")
         self._orders: dict[tuple[str, ...], tuple[str, Callable[[Mapping[str, Scalar]], object]]] = {}
@@ -114,10 +117,10 @@ class Teller:
         found |= {one.section: one.content for one in quantum.lists}
         for index, use in enumerate(quantum.outputs, start=1):
             found[f"output {index}"] = f"{use.section} {self.described(use)}"
+        found |= {f"outputs {index}": text for index, text in enumerate(handled(self.plan, quantum.module), start=1)}
         times = self.forced.get(loop_key(quantum), 0) if self.forced else 0
         found["times made again on demand"] = str(times)
         return {name: self.erased(self.replaced(text, quantum)) for name, text in found.items()}
-        found |= {f"outputs {index}": text for index, text in enumerate(handled(self.plan, quantum.module), start=1)}
 
     # -- pieces -------------------------------------------------------------------------------------------------------
 
@@ -169,9 +172,6 @@ def common(plan: Plan) -> dict[str, str]:
     return found | {key: str(plan.identity[key]) for key in _DECLARED if key in plan.identity}
 
 
-@lru_cache
-def _roles(*numbers: int) -> list[tuple[str, str]]:
-    """Return (role, role of the name alone) of so many inputs, lists and outputs."""
 def handled(plan: Plan, module: str) -> list[str]:
     """Return what else becomes of the outputs of a module and changes what files hold: cards, compression."""
     found = plan.outputs.modules.get(module)
@@ -183,6 +183,9 @@ def handled(plan: Plan, module: str) -> list[str]:
     return texts + ([f"compressed by {by.argv} {by.suffix}"] if by is not None else [])
 
 
+@lru_cache
+def _roles(*numbers: int) -> list[tuple[str, str]]:
+    """Return (role, role of the name alone) of so many inputs, lists and outputs."""
     found = zip(("input", "list", "output"), numbers, strict=True)
     return [(f"<{kind} {n}>", f"<name of {kind} {n}>") for kind, number in found for n in range(number)]
 
