@@ -31,7 +31,7 @@ from typing import Any
 
 from facade.campaign import read
 from facade.engines import dag
-from facade.engines.descriptions import Options
+from facade.engines.descriptions import Hosts, Options
 from facade.materialise import materialise
 from facade.plan import Inputs, plan
 from facade.plan.capsule import Tasks
@@ -175,13 +175,14 @@ def submission(layout: str, quanta: int, folder: Path) -> dict[str, Any]:
         jobs={job.jobnum: 2 + job.jobnum for job in made.jobs},
         quanta={quantum.wrapnum: 200_000 + quantum.wrapnum for quantum in made.quanta},
     )
-    attempt: Any = SimpleNamespace(run_dir=str(folder / "run"), name="bench_r1p01", attnum=1, id=1)
+    attempt: Any = SimpleNamespace(engine="local", run_dir=str(folder / "run"), name="bench_r1p01", attnum=1, id=1)
     site: Any = SimpleNamespace(archive="home", archive_root="/archive", archive_options={})
     assert made.plan_id
     lap("plan's id")
     run = materialise(site, attempt, made, ids)
     lap("run directory")
-    nodes = dag.lines(run, done=(), environment={}, python=sys.executable, finish_argv=["/bin/true"], options=Options())
+    hosts, finish = Hosts(python=sys.executable, environment={}), ["/bin/true"]
+    nodes = dag.lines(run, done=(), environment={}, hosts=hosts, finish_argv=finish, options=Options())
     with (folder / "run/facade.dag").open("w", buffering=1 << 20) as stream:
         stream.writelines(line + "\n" for line in nodes)
     lap("DAG")

@@ -29,8 +29,14 @@ def tasks(ids: Ids, fingerprints: Mapping[int, str]) -> Tasks:
     )
 
 
-def job_path(environment: Mapping[str, str]) -> str:
-    """Return the PATH of programs in jobs: the campaign's, else facade's own programs before the submitter's."""
+def job_path(environment: Mapping[str, str], remote: str = "") -> str:
+    """Return the PATH of programs in jobs: the campaign's, else facade's own programs before the submitter's.
+
+    On machines that do not see the files of this one, *remote* is the Python with facade, and nothing is known of the
+    submitter's.
+    """
+    if remote:
+        return environment.get("PATH", os.pathsep.join([str(Path(remote).parent), os.defpath]))
     own = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return environment.get("PATH", own)
 
@@ -42,13 +48,15 @@ def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDire
     The plan is that of any attempt; the number of this one is put into what jobs and engines read.
     """
     root = Path(attempt.run_dir)
+    away = attempt.engine == "htcondor" and not site.shared_filesystem
+    search = job_path(plan.environment, (site.python or sys.executable) if away else "")
     around = Surroundings(
         name=attempt.name,
         attnum=attempt.attnum,
         archive=site.archive,
         archive_root=site.archive_root,
         archive_options=site.archive_options,
-        environment={"PATH": job_path(plan.environment)},
+        environment={"PATH": search},
     )
     cutter = Cutter(plan, ids, around)
     root.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facade import engines
 from facade.engines import local
@@ -18,8 +19,11 @@ from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.job import receipt
 from facade.registry import Address, Registry
 from facade.registry.values import Attempt, Ids
-from facade.site import Site
+from facade.site import CREDENTIALS, Site
 from facade.states import FailureClass, State
+
+if TYPE_CHECKING:
+    from facade.engines.descriptions import Hosts
 
 BATCH = 500
 """Lines of a receipt sent to the registry in one call."""
@@ -193,6 +197,7 @@ def start(
             run,
             done=done,
             environment=environment,
+            hosts=execute_hosts(site, address),
             finish_argv=finish_argv(attempt.name),
             plan_argv=plan_argv(attempt.name),
         )
@@ -225,7 +230,38 @@ def write_later(site: Site, attempt: Attempt, address: Address, run: RunDirector
     from facade.engines import htcondor
 
     environment = {**site.passing(), **address.environment()}
-    htcondor.write_later(run, block, environment=environment, plan_argv=plan_argv(attempt.name))
+    hosts = execute_hosts(site, address)
+    htcondor.write_later(run, block, environment=environment, hosts=hosts, plan_argv=plan_argv(attempt.name))
+
+
+def execute_hosts(site: Site, address: Address) -> Hosts:
+    """Return the machines of HTCondor's pool as this site has them.
+
+    Raises:
+        InputError: jobs could not reach the archive from there.
+    """
+    from facade.engines.descriptions import Hosts  # the local engine pays nothing for it
+
+    python, environment = site.python or sys.executable, {**site.passing(), **address.environment()}
+    if site.shared_filesystem:
+        return Hosts(python=python, environment=environment)
+    if not site.archive_everywhere:
+        raise InputError(
+            f"jobs cannot reach archive '{site.archive}' ({site.archive_root}): the site file says shared_filesystem ="
+            " False, and its root is a path",
+            remedy="give the archive a root that is an address (https://…, s3://…), or say 'shared = True' in its"
+            " section if all machines of the pool see that path (docs/htcondor.md)",
+        )
+    # paths of this machine mean nothing there, nor does a database that only this machine reaches
+    environment = {} if address.local else address.environment()
+    files = [site.archive_options[key] for key in CREDENTIALS if site.archive_options.get(key)]
+    if address.passfile and environment:
+        files.append(str(address.passfile))
+    if not site.send_credentials:
+        return Hosts(python=python, environment=environment, remote=True)
+    if "PGPASSFILE" in environment:
+        environment["PGPASSFILE"] = Path(environment["PGPASSFILE"]).name  # in the job's scratch directory
+    return Hosts(python=python, environment=environment, remote=True, files=tuple(files))
 
 
 def plan_argv(name: str) -> list[str]:

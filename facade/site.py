@@ -32,6 +32,12 @@ class Site:
     runs: Path
     workers: int
     engine: str
+    shared_filesystem: bool
+    """True if the machines of the pool see run directories under the same path."""
+    python: str
+    """The Python with facade on those machines; "" if it is where the one of this process is."""
+    send_credentials: bool
+    """True if files with passwords go along with jobs."""
     include_path: tuple[Path, ...]
     permitted_functions: tuple[str, ...]
     document: Document
@@ -58,6 +64,9 @@ class Site:
             runs=_under(home, root.text("runs", "runs")),
             workers=_workers(root.text("workers")),
             engine=root.text("engine", "local"),
+            shared_filesystem=_truth(root, "shared_filesystem", True),
+            python=root.text("python"),
+            send_credentials=_truth(root, "send_credentials", False),
             include_path=(*_folders(root.text("include_path"), home), _installed_wcl()),
             permitted_functions=tuple(item.text for item in permitted.items()) if permitted else (),
             document=document,
@@ -76,6 +85,13 @@ class Site:
             functions=self.function,
             base=self.defaults,
         )
+
+    @property
+    def archive_everywhere(self) -> bool:
+        """True if the machines of the pool reach the archive as this one does."""
+        section = self.document.root.path(f"archive.{self.archive}")
+        shared = isinstance(section, Section) and _truth(section, "shared", False)
+        return self.shared_filesystem or shared or "://" in self.archive_root
 
     @property
     def function(self) -> Callable[[str], Callable[..., object]]:
@@ -142,7 +158,9 @@ def _check(document: Document) -> None:
 
 
 ADDRESSES = ("https", "http", "s3")
-_PATHS = ("slots", "credentials", "token_file", "ca_file")
+CREDENTIALS = ("credentials", "token_file", "ca_file")
+"""Keys of an archive that name files without which it cannot be reached."""
+_PATHS = ("slots", *CREDENTIALS)
 
 
 def _archive(home: Path, document: Document, name: str) -> tuple[str, Mapping[str, str]]:
@@ -171,7 +189,7 @@ def _archive(home: Path, document: Document, name: str) -> tuple[str, Mapping[st
             faults.append(replace(fault, excerpt=""))
     if faults:
         raise CampaignError(faults)
-    options = {key: section.text(key) for key, _ in section.items() if key != "root"}
+    options = {key: section.text(key) for key, _ in section.items() if key not in ("root", "shared")}
     options |= {key: str(_under(home, text)) for key, text in options.items() if key in _PATHS}
     place = section.text("root", "archive").removeprefix("file://")
     return place if "://" in place else str(_under(home, place)), options
@@ -201,6 +219,13 @@ def _folders(text: str, home: Path) -> list[Path]:
 
 def _installed_wcl() -> Path:
     return Path(str(files("facade_wcl")))
+
+
+def _truth(section: Section, key: str, default: bool) -> bool:
+    text = section.text(key, str(default))
+    if text.lower() not in ("true", "false"):
+        raise InputError(f"'{key} = {text}' in the site file is neither True nor False")
+    return text.lower() == "true"
 
 
 def _workers(text: str) -> int:

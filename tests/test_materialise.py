@@ -28,7 +28,7 @@ def written(folder: Path, plan: Plan) -> RunDirectory:
         jobs={job.jobnum: 100 + job.jobnum for job in plan.jobs},
         quanta={quantum.wrapnum: 90000 + quantum.wrapnum for quantum in plan.quanta},
     )
-    attempt: Any = SimpleNamespace(run_dir=str(folder), name="u_r1p07", attnum=7, id=1)
+    attempt: Any = SimpleNamespace(engine="local", run_dir=str(folder), name="u_r1p07", attnum=7, id=1)
     site: Any = SimpleNamespace(archive="home", archive_root=str(folder / "archive"), archive_options={})
     return materialise(site, attempt, plan, ids)
 

@@ -494,6 +494,7 @@ KEYWORDS: tuple[Keyword, ...] = (
          " a variable in a campaign"),
     ),
     *_rows("archive", "0.1.0", ACTIVE,
+        ("shared", BOOL, "False", "whether all of HTCondor's machines see its directory, though not run directories"),
         ("transfers", COUNT, "", "transfers that run at once on a host, over all jobs; without it, any number"),
         ("slots", PATH, "", "folder of each host by which those are counted; without it, one in /tmp"),
         ("tries", COUNT, "5", "how often a transfer is tried that fails on its way"),
@@ -513,6 +514,11 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("runs", PATH, "runs", "where run directories go"),
         ("workers", COUNT, "", "worker processes of the local engine; without it, one for each CPU"),
         ("engine", choice("local", "htcondor"), "local", "what facade submit uses without --engine"),
+        ("shared_filesystem", BOOL, "True", "whether HTCondor's machines see run directories under the same path"
+         " ([htcondor.md](htcondor.md))"),
+        ("python", PATH, "", "Python with facade on those machines; without it, the one that submits"),
+        ("send_credentials", BOOL, "False", "whether files with passwords go along with jobs to machines without a shared"
+         " file system"),
         ("include_path", LIST, "", "folders in which <<include>> looks last"),
         ("filetypes", PATH, "hsc/filetypes.wcl", "filetypes that facade ingest knows without --definitions"),
         ("permitted_functions", LIST, "", "modules whose functions campaigns may call though they are not registered"),

@@ -23,7 +23,7 @@ from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.reuse import consider
-from facade.run import alive, detach, ensure_idle, find, settle, start, write_later
+from facade.run import alive, detach, ensure_idle, execute_hosts, find, settle, start, write_later
 from facade.run import remove as stop_attempt
 from facade.stat import report
 from facade.states import State
@@ -96,6 +96,8 @@ def submit(
 
 
 def _check_programs(made: Plan, engine: str) -> None:
+    if engine == "htcondor":
+        execute_hosts(site(), address())  # refuses before anything is registered
     missing = missing_programs(made, site()) if engine == "local" else []
     if missing:
         raise InputError(

@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from facade.engines import condor_needs, descriptions
-from facade.engines.descriptions import Options
+from facade.engines.descriptions import Hosts, Options
 from facade.engines.rundir import EngineJob, RunDirectory, folder
 
 FILE = "facade.dag"
@@ -53,27 +53,29 @@ def lines(
     *,
     done: Collection[int],
     environment: Mapping[str, str],
-    python: str,
+    hosts: Hosts,
     finish_argv: Sequence[str],
     plan_argv: Sequence[str] = (),
     options: Options,
 ) -> Iterator[str]:
     """Yield the text of the DAG of *run*, a line or two at a time; jobs in *done* are marked so and not run again.
 
-    *python* runs the jobs, *finish_argv* is run once at the end, whatever happened. Blocks that are not planned yet
-    come as a DAG of their own (`later_lines`), once *plan_argv*, to which the name of the block is added, has written
-    it. *environment* is readable by everybody who can see the run directory or the queue.
+    *hosts* run the jobs; *finish_argv* is run once at the end on the submit host, whatever happened. Blocks that are
+    not planned yet come as a DAG of their own (`later_lines`), once *plan_argv*, to which the name of the block is
+    added, has written it. *environment* is that of these two, readable by everybody who can see the run directory or
+    the queue.
 
     Raises:
         InputError, RefusedError: something cannot be written down for HTCondor, or must not be.
     """
-    descriptions.refuse_secrets(environment)
+    for told in (environment, hosts.environment):
+        descriptions.refuse_secrets(told)
     yield f"# {_LABEL.sub('_', run.name)}: {len(run.jobs)} jobs, {len(done)} of them done"
     yield f"SET_JOB_ATTR facade_run = {descriptions.string(str(run.path))}"
     yield f"SET_JOB_ATTR facade_attempt = {descriptions.string(run.name)}"
     yield f"NODE_STATUS_FILE {NODE_STATUS} {STATUS_SECONDS}"
     yield f"JOBSTATE_LOG {JOBSTATE_LOG}"
-    yield from _descriptions(run, environment, python, options, plan_argv)
+    yield from _descriptions(run, environment, hosts, options, plan_argv)
     yield from descriptions.described("finish", descriptions.finish(run, environment, finish_argv))
     yield from _body(run, frozenset(done))
     yield "FINAL finish finish"
@@ -86,7 +88,7 @@ def later_lines(
     block: str,
     *,
     environment: Mapping[str, str],
-    python: str,
+    hosts: Hosts,
     plan_argv: Sequence[str],
     options: Options,
 ) -> Iterator[str]:
@@ -94,19 +96,20 @@ def later_lines(
 
     It is a node of the DAG of the blocks before it, so it has no final node, and DAGMan finds the run by that DAG.
     """
-    descriptions.refuse_secrets(environment)
+    for told in (environment, hosts.environment):
+        descriptions.refuse_secrets(told)
     yield f"# {_LABEL.sub('_', run.name)} from block {block} on"
     yield f"CONFIG {LATER_CONFIG}"
-    yield from _descriptions(run, environment, python, options, plan_argv)
+    yield from _descriptions(run, environment, hosts, options, plan_argv)
     yield from _body(run, frozenset(), run.blocks.index(block))
 
 
 def _descriptions(
-    run: RunDirectory, environment: Mapping[str, str], python: str, options: Options, plan_argv: Sequence[str]
+    run: RunDirectory, environment: Mapping[str, str], hosts: Hosts, options: Options, plan_argv: Sequence[str]
 ) -> Iterator[str]:
     """Yield what jobs are, and what plans the next block."""
     for shape, name in condor_needs.shapes(run.needs).items():
-        yield from descriptions.described(name, descriptions.job(run, environment, python, options, shape))
+        yield from descriptions.described(name, descriptions.job(run, hosts, options, shape))
     if run.later:
         yield from descriptions.described(
             "plan", descriptions.plan(run, environment, [*plan_argv, run.later[0]], options)

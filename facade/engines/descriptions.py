@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from facade.engines import condor_needs
 from facade.engines.condor_needs import OUT_OF_MEMORY
-from facade.engines.rundir import CAPSULES, RunDirectory
+from facade.engines.rundir import CAPSULES, COMMON, RunDirectory
 from facade.errors import InputError, RefusedError
 from facade.needs import GROWTHS, MARGIN, RETRIES, RETRY
 
@@ -53,20 +53,32 @@ class Options:
     commands: Mapping[str, str] = field(default_factory=dict)
 
 
-def job(
-    run: RunDirectory, environment: Mapping[str, str], python: str, options: Options, shape: condor_needs.Shape
-) -> Iterator[tuple[str, str]]:
-    """Yield the commands that describe all jobs of a *shape*; *environment* is theirs, *python* runs them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """Where jobs run: *python* is what runs them there, *environment* theirs, readable by everybody who can see the
+    run directory or the queue. Hosts that do not see the run directory are *remote*; *files* (absolute paths) are
+    brought to them with each job, on a protected way.
+    """
+
+    python: str
+    environment: Mapping[str, str]
+    remote: bool = False
+    files: tuple[str, ...] = ()
+
+
+def job(run: RunDirectory, hosts: Hosts, options: Options, shape: condor_needs.Shape) -> Iterator[tuple[str, str]]:
+    """Yield the commands that describe all jobs of a *shape*."""
     again = f"(ExitBySignal =?= true || {_retry('ExitCode')} || (ExitCode > 128) =?= true)"
     yield "universe", "vanilla"
-    yield "executable", _plain(python)
-    yield "arguments", arguments([*COMMAND, "\0"]).replace("\0", f"$(folder)/{CAPSULES}#$(jobnum)")
+    yield "executable", _plain(hosts.python)
+    words = [*COMMAND, *(["--remote"] if hosts.remote else []), "\0"]
+    yield "arguments", arguments(words).replace("\0", f"$(folder)/{CAPSULES}#$(jobnum)")
     yield "initialdir", _plain(str(run.path))
     yield "output", "$(folder)/j$INT(jobnum,%06d).out"
     yield "error", "$(folder)/j$INT(jobnum,%06d).err"
-    yield "should_transfer_files", "NO"
+    yield from _brought(hosts) if hosts.remote else [("should_transfer_files", "NO")]
     yield "getenv", "False"
-    yield "environment", quoted_environment(environment)
+    yield "environment", quoted_environment(hosts.environment)
     yield "request_cpus", f"$(need_cpus:{options.cpus})"
     yield "request_memory", condor_needs.memory(shape, options.memory)
     yield "request_disk", f"$(need_disk:{options.disk}) MB"
@@ -92,6 +104,22 @@ def job(
     site = dict(options.commands)
     asked = dict(condor_needs.commands(shape, site.pop("requirements", ""), options.margin))
     yield from ((name, _plain(value, macros=True)) for name, value in (asked | site).items())
+
+
+def _brought(hosts: Hosts) -> Iterator[tuple[str, str]]:
+    """Yield what brings a job's capsule to a host that does not see it; its receipt comes home by itself."""
+    files = [_plain(file) for file in hosts.files]
+    if odd := [file for file in files if "," in file or file != file.strip()]:
+        raise InputError(f"HTCondor cannot transfer a file with a comma or outer blanks in its name: {odd[0]}")
+    yield "should_transfer_files", "YES"
+    yield "when_to_transfer_output", "ON_EXIT"
+    yield "transfer_executable", "False"
+    yield "transfer_input_files", ", ".join([COMMON, f"$(folder)/{CAPSULES}", *files])
+    yield "transfer_output_files", '""'
+    yield "preserve_relative_paths", "True"
+    if files:
+        yield "encrypt_input_files", ", ".join(files)
+    yield "My.WantIOProxy", "True"
 
 
 def _retry(name: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from facade.engines import dag
-from facade.engines.descriptions import FOLDER, Options
+from facade.engines.descriptions import FOLDER, Hosts, Options
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
 from facade.needs import RETRIES
@@ -59,12 +59,14 @@ def submit(
     *,
     done: Collection[int],
     environment: Mapping[str, str],
+    hosts: Hosts | None = None,
     finish_argv: Sequence[str],
     plan_argv: Sequence[str] = (),
     options: Options | None = None,
 ) -> str:
     """Write the DAG of a run and submit it; return the cluster id of its DAGMan.
 
+    *hosts* run the jobs: without it, hosts like this one. *environment* is that of what runs on this one.
     What an earlier submission left in RUN/dag moves to RUN/dag.01, .02 …: its rescue files and lock could contradict
     the jobs that are marked *done* now.
 
@@ -76,8 +78,8 @@ def submit(
     if holder := running(run_dir):
         raise RefusedError(f"run {run_dir.name} is being run by {holder}", remedy="wait for it, or remove it")
     text = dag.lines(
-        run_dir, done=done, environment=environment, python=sys.executable, finish_argv=finish_argv,
-        plan_argv=plan_argv, options=chosen,
+        run_dir, done=done, environment=environment, hosts=hosts or like_this(environment),
+        finish_argv=finish_argv, plan_argv=plan_argv, options=chosen,
     )  # fmt: skip
     folder = _fresh_folder(run_dir.path)
     _write(folder / dag.FILE, text)
@@ -86,17 +88,23 @@ def submit(
         return str(_schedd().submit(_described(folder, wanted)).cluster())
 
 
+def like_this(environment: Mapping[str, str]) -> Hosts:
+    """Return hosts that see all files of this one, and have the same Python."""
+    return Hosts(python=sys.executable, environment=environment)
+
+
 def write_later(
     run_dir: RunDirectory,
     block: str,
     *,
     environment: Mapping[str, str],
+    hosts: Hosts | None = None,
     plan_argv: Sequence[str],
     options: Options | None = None,
 ) -> None:
     """Write the DAG of a block that is planned by now, and of those after it: the DAG of the run waits for it."""
     text = dag.later_lines(
-        run_dir, block, environment=environment, python=sys.executable, plan_argv=plan_argv,
+        run_dir, block, environment=environment, hosts=hosts or like_this(environment), plan_argv=plan_argv,
         options=options or Options(),
     )  # fmt: skip
     folder, throttles = run_dir.path / FOLDER, _throttles(run_dir, options or Options())

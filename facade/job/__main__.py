@@ -1,4 +1,7 @@
-"""Run one job: ``python -m facade.job CAPSULE [--workdir DIR]``, without the cost of the command line."""
+"""Run one job: ``python -m facade.job [--remote] CAPSULE [--workdir DIR]``, without the cost of the command line.
+
+``--remote`` is for hosts that do not see the run directory: HTCondor brings the capsule, receipts are kept at home.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ USAGE = "usage: facade job run CAPSULE [--workdir DIR]"
 
 def run(arguments: Sequence[str]) -> int:
     """Run the capsule that *arguments* name; return the exit code."""
+    remote = list(arguments[:1]) == ["--remote"]
+    arguments = arguments[remote:]
     match list(arguments):
         case [capsule] | [capsule, "--workdir", _] | ["--workdir", _, capsule]:
             workdir = None if len(arguments) == 1 else arguments[list(arguments).index("--workdir") + 1]
@@ -22,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
             print(USAGE, file=sys.stderr)
             return BAD_INPUT
     with reporting() as reporter:
-        return run_job(capsule, workdir=workdir, reporter=reporter, expected=lookup)
+        return run_job(capsule, workdir=workdir, reporter=reporter, expected=lookup, remote=remote)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from facade.archive import Content
 from facade.errors import MissingInputError
 from facade.job import receipt
 from facade.job.capsule import Capsule, Input, Name, full
+from facade.job.receipt import Beside, Shelf
 from facade.states import FailureClass
 
 OUT_OF_MEMORY = FailureClass.OUT_OF_MEMORY.value
@@ -75,8 +76,8 @@ def read(paths: Iterable[Path]) -> History:
 class Checksums:
     """Finds out what an input made in this attempt must hold: from the maker's receipt, else from the registry."""
 
-    def __init__(self, capsule: Capsule, expected: Expected | None = None) -> None:
-        self._folder, self._expected = capsule.path.parent, expected
+    def __init__(self, capsule: Capsule, expected: Expected | None = None, shelf: Shelf | None = None) -> None:
+        self._folder, self._expected, self._shelf = capsule.path.parent, expected, shelf or Beside()
         self._parents: dict[int, dict[Name, Made]] = {}
 
     def of(self, inputs: Iterable[Input]) -> dict[Name, Content]:
@@ -116,7 +117,7 @@ class Checksums:
     def _files_of(self, jobnum: int) -> dict[Name, Made]:
         """Read the receipts of job *jobnum*, beside this capsule or in the folder of that job's thousand."""
         thousand = self._folder.parent / f"{jobnum // 1000:03d}"
-        for folder in (self._folder, thousand):
-            if folder.is_dir() and (paths := receipt.files(folder, f"j{jobnum:06d}")):
+        for folder in dict.fromkeys((self._folder, thousand)):
+            if paths := self._shelf.files(folder, f"j{jobnum:06d}"):
                 return {name: made for files in read(paths).done.values() for name, made in files.items()}
         return {}

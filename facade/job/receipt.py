@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from facade.errors import InputError
 
@@ -34,10 +34,11 @@ def files(folder: Path, stem: str) -> list[Path]:
     Runs are numbered without gaps, so they are asked for one by one: listing a folder of a thousand jobs costs more
     than running a small one.
     """
-    return list(takewhile(Path.exists, (_path(folder, stem, run) for run in count(1))))
+    return list(takewhile(Path.exists, (path_of(folder, stem, run) for run in count(1))))
 
 
-def _path(folder: Path, stem: str, run: int) -> Path:
+def path_of(folder: Path, stem: str, run: int) -> Path:
+    """Return the receipt of a run of a job."""
     return folder / f"{stem}.receipt.{run:02d}.jsonl"
 
 
@@ -72,6 +73,28 @@ def read(path: Path) -> Iterator[Line]:
         yield line
 
 
+class Shelf(Protocol):
+    """Where receipts are kept: beside the capsule, or on the submit host (`facade.job.remote`)."""
+
+    def files(self, folder: Path, stem: str) -> list[Path]:
+        """Return the receipts of the job whose capsule lies in *folder*, first run first."""
+
+    def create(self, folder: Path, stem: str) -> Receipt:
+        """Start the receipt of the next run of a job."""
+
+
+class Beside:
+    """The shelf of jobs that see the run directory."""
+
+    def files(self, folder: Path, stem: str) -> list[Path]:
+        """Return the receipts of the job whose capsule lies in *folder*, first run first."""
+        return files(folder, stem)
+
+    def create(self, folder: Path, stem: str) -> Receipt:
+        """Start the receipt of the next run of a job; two processes never get the same one."""
+        return Receipt.create(folder, stem)
+
+
 class Receipt:
     """The receipt of one run, open for appending."""
 
@@ -83,9 +106,9 @@ class Receipt:
     def create(cls, folder: Path, stem: str) -> Receipt:
         """Start the receipt of the next run of a job; two processes never get the same one."""
         for run in count(1):
-            path = _path(folder, stem, run)
+            path = path_of(folder, stem, run)
             try:
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+                handle = fresh(path)
             except FileExistsError:
                 continue
             _sync_folder(folder)
@@ -109,6 +132,15 @@ class Receipt:
     def close(self) -> None:
         """Close the file; what was written stays."""
         os.close(self._handle)
+
+
+def fresh(path: Path) -> int:
+    """Make a file for appending, and open it.
+
+    Raises:
+        FileExistsError: there is one.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,13 +19,14 @@ from typing import Any, Protocol
 from facade.archive import Archive, open_archive
 from facade.errors import BAD_INPUT, DONE, FAILED, REFUSED, InputError, RefusedError
 from facade.job import capsule as capsules
-from facade.job import execute, history, receipt, surroundings
+from facade.job import execute, history, surroundings
 from facade.job.capsule import Capsule, Name, Quantum, full
 from facade.job.failure import Failure, failure_of
 from facade.job.follow import Searches
 from facade.job.history import Checksums, Expected, Made
 from facade.job.order import Order, Room
 from facade.job.quantum import Job, QuantumRun
+from facade.job.receipt import Beside, Shelf
 from facade.job.staging import Stager
 from facade.job.stop import GRACE, Stop, Stopped
 from facade.job.strays import end_children, end_inside
@@ -47,21 +48,26 @@ def run_job(
     reporter: Reporter | None = None,
     expected: Expected | None = None,
     grace: float = GRACE,
+    remote: bool = False,
 ) -> int:
     """Run the quanta of a capsule that have not succeeded yet; return the exit code (see the module).
 
     The job directory is made below *workdir* (else in HTCondor's scratch directory, else in ``work`` beside the
     capsule). *expected* asks the registry what files hold when no receipt tells. The caller closes the *reporter*.
-    A job that is told to end gives its program *grace* seconds before it kills it.
+    A job that is told to end gives its program *grace* seconds before it kills it. With *remote* the receipts are kept
+    on the submit host, in the folder that the capsule has below HTCondor's scratch directory (`facade.job.remote`).
     """
     path = Path(capsule_path).absolute()
     try:
         capsule = capsules.read(path)
         stop = Stop(grace)
+        shelf: Shelf = Beside()
+        if remote:
+            shelf, capsule = _at_home(capsule, stop)
         archive = open_archive(capsule.archive_name, capsule.archive_root, capsule.archive_options, check=stop.check)
         with surroundings.locked(path):
             workspace = surroundings.workspace(path, None if workdir is None else Path(workdir))
-            job = JobRunner(capsule, archive, workspace, reporter=reporter, expected=expected, stop=stop)
+            job = JobRunner(capsule, archive, workspace, reporter=reporter, expected=expected, stop=stop, shelf=shelf)
             return job.run()
     except InputError as error:
         _say(str(error))
@@ -72,6 +78,16 @@ def run_job(
     except OSError as error:  # the receipt or the job directory cannot be written
         _say(f"{path}: {error}")
         return RETRY
+
+
+def _at_home(capsule: Capsule, stop: Stop) -> tuple[Shelf, Capsule]:
+    """Return the shelf of a job whose receipts are kept on the submit host, and its capsule as of this host."""
+    from facade.job import remote  # most jobs pay nothing for it
+    from facade.job.chirp import Chirp
+
+    top = Path(os.environ.get("_CONDOR_SCRATCH_DIR", os.curdir)).absolute()
+    shelf = remote.SubmitHost(Chirp.here(), top, lambda: bool(stop.signum))
+    return shelf, replace(capsule, archive_options=remote.at_hand(capsule.archive_options, top))
 
 
 class JobRunner:
@@ -86,16 +102,17 @@ class JobRunner:
         reporter: Reporter | None = None,
         expected: Expected | None = None,
         stop: Stop,
+        shelf: Shelf,
     ) -> None:
         self._capsule, self._archive, self._reporter = capsule, archive, reporter
-        self._checksums = Checksums(capsule, expected)
+        self._checksums = Checksums(capsule, expected, shelf)
         self._stop, self._writing = stop, threading.Lock()
-        earlier = receipt.files(capsule.path.parent, capsule.stem)
+        earlier = shelf.files(capsule.path.parent, capsule.stem)
         self._history = history.read(earlier)
         for directory in self._history.directories:
             if killed := end_inside(directory):
                 _say(f"killed what an earlier run left running in {directory}: {', '.join(killed)}")
-        self._receipt = receipt.Receipt.create(capsule.path.parent, capsule.stem)
+        self._receipt = shelf.create(capsule.path.parent, capsule.stem)
         self._directory = _unused(workspace / f"{capsule.attempt}_{capsule.stem}_t{self._receipt.run:02d}")
 
     def run(self) -> int:

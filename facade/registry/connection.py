@@ -98,6 +98,13 @@ class Address:
         return {"FACADE_DB": self.url} | ({"PGPASSFILE": str(self.passfile)} if self.passfile else {})
 
     @property
+    def local(self) -> bool:
+        """True if only this machine reaches it: by a socket, or by its own address for itself."""
+        parts = urlsplit(self.url)
+        host = dict(parse_qsl(parts.query)).get("host", "") or parts.hostname or ""
+        return not host or host.startswith("/") or host in ("localhost", "::1") or host.startswith("127.")
+
+    @property
     def place(self) -> str:
         """Return host, port and database, for messages."""
         parts = urlsplit(self.url)

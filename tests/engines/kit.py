@@ -14,7 +14,7 @@ from typing import Any
 
 from facade.engines import local
 from facade.engines.local import JobEvent
-from facade.engines.rundir import CAPSULES, EngineJob, RunDirectory, folder
+from facade.engines.rundir import CAPSULES, COMMON, EngineJob, RunDirectory, folder
 from facade.needs import NOTHING, Allowance, Needs
 from facade.plan.capsule import shard
 
@@ -49,6 +49,7 @@ def make_run(
 def put_capsules(run: RunDirectory, capsules: Mapping[int, str]) -> None:
     """Write shards of whole capsules, one to a line."""
     run.path.mkdir(exist_ok=True)
+    (run.path / COMMON).write_text("{}")
     for place, jobnums in groupby(sorted(capsules), folder):
         listed = list(jobnums)
         file = run.path / place / CAPSULES

@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engines.kit import DIAMOND
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facade.engines import dag, descriptions
-from facade.engines.descriptions import Options
+from facade.engines.descriptions import Hosts, Options
 from facade.engines.rundir import EngineJob, RunDirectory
 from facade.errors import InputError, RefusedError
 
@@ -29,15 +30,12 @@ def job(number: int, block: int = 0, parents: tuple[int, ...] = (), label: str =
     return EngineJob(number, block, parents, label)
 
 
-def written(run: RunDirectory, **more: object) -> list[str]:
-    given = {
-        "done": (),
-        "environment": {},
-        "python": "/usr/bin/python3",
-        "finish_argv": ["/bin/true"],
-        "options": Options(),
-    }
-    return "\n".join(dag.lines(run, **(given | more))).split("\n")  # type: ignore[arg-type]
+def written(run: RunDirectory, **more: Any) -> list[str]:
+    given: dict[str, Any] = {"done": (), "environment": {}, "finish_argv": ["/bin/true"], "options": Options()}
+    given |= more
+    python = given.pop("python", "/usr/bin/python3")
+    given.setdefault("hosts", Hosts(python=python, environment=given["environment"]))
+    return "\n".join(dag.lines(run, **given)).split("\n")
 
 
 def test_a_small_run_is_written_like_this():
@@ -178,6 +176,11 @@ def test_a_block_that_is_planned_late_is_a_dag_inside_the_dag():
 
 def later(run: RunDirectory, block: str, environment: dict[str, str] | None = None) -> list[str]:
     text = dag.later_lines(
-        run, block, environment=environment or {}, python="/opt/py", plan_argv=["/opt/py"], options=Options()
+        run,
+        block,
+        environment=environment or {},
+        hosts=Hosts(python="/opt/py", environment=environment or {}),
+        plan_argv=["/opt/py"],
+        options=Options(),
     )
     return "\n".join(text).split("\n")

@@ -142,11 +142,12 @@ def test_a_held_run_starts_nothing_until_it_is_released(condor_pool: CondorPool,
 
 def test_a_thousand_jobs_pass_the_checker(condor_pool: CondorPool, tmp_path: Path):
     from facade.engines import dag
-    from facade.engines.descriptions import Options
+    from facade.engines.descriptions import Hosts, Options
 
     table = {n: (n // 300, (n - 1, n - 2) if n % 300 > 1 else ()) for n in range(1000)}
     run = make_real(tmp_path, table, {})
-    text = dag.lines(run, done={3}, environment={}, python="/p", finish_argv=["/bin/true"], options=Options())
+    hosts, finish = Hosts(python="/p", environment={}), ["/bin/true"]
+    text = dag.lines(run, done={3}, environment={}, hosts=hosts, finish_argv=finish, options=Options())
     (tmp_path / "facade.dag").write_text("\n".join(text) + "\n")
     command = ["condor_dag_checker", tmp_path / "facade.dag"]
     checked = subprocess.run(command, env=condor_pool.env, capture_output=True, text=True)
