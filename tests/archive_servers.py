@@ -60,10 +60,11 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def serving(argv: list[str], folder: Path) -> Iterator[int]:
+def serving(argv: list[str], folder: Path, port: int = 0) -> Iterator[int]:
     """Run a server (``PORT`` in *argv* is replaced) as long as the context lasts; give its port."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
     argv = [word.replace("PORT", str(port)) for word in argv]
     with open(folder / f"{port}.log", "wb") as log:
         process = subprocess.Popen([sys.executable, *argv], cwd=folder, stdout=log, stderr=log)
@@ -79,8 +80,12 @@ def serving(argv: list[str], folder: Path) -> Iterator[int]:
                 time.sleep(0.05)
         yield port
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +122,34 @@ def digest_server(server_folder: Path) -> Iterator[WebServer]:
     root = server_folder / "digest"
     root.mkdir()
     with serving([str(HERE / "digest_server.py"), str(root), "PORT"], server_folder) as port:
+        yield WebServer(port, root)
+
+
+NGINX = """
+pid {here}/nginx.pid; error_log {here}/nginx.log; daemon off; {user}
+events {{ }}
+http {{
+  access_log off; client_max_body_size 0; client_body_temp_path {here}/nginx-body;
+  proxy_temp_path {here}/nginx-1; fastcgi_temp_path {here}/nginx-2; uwsgi_temp_path {here}/nginx-3;
+  scgi_temp_path {here}/nginx-4;
+  server {{ listen 127.0.0.1:PORT; root {root}; location / {{ dav_methods PUT DELETE MKCOL MOVE; }} }}
+}}
+"""
+
+
+@pytest.fixture(scope="session")
+def nginx_server(server_folder: Path) -> Iterator[WebServer]:
+    """What many archives are, where it is installed."""
+    root, settings = server_folder / "nginx", server_folder / "nginx.conf"
+    root.mkdir()
+    user = "user root;" if os.getuid() == 0 else ""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    settings.write_text(NGINX.format(here=server_folder, root=root, user=user).replace("PORT", str(port)))
+    code = (
+        f"import os; os.execlp('nginx', 'nginx', '-e', 'stderr', '-p', {str(server_folder)!r}, '-c', {str(settings)!r})"
+    )
+    with serving(["-c", code], server_folder, port):
         yield WebServer(port, root)
 
 

@@ -231,8 +231,14 @@ class WebdavUpload:
                 self._tick()
                 digest.update(buffer[:count])
                 left -= count
+                if not left:  # before the last piece is sent, so that the server has no whole file
+                    self._check_source(digest.hexdigest())
                 yield buffer[:count]
-        if left or digest.hexdigest() != self._content.checksum:
+        if left or not self._content.size:
+            self._check_source("" if left else digest.hexdigest())
+
+    def _check_source(self, checksum: str) -> None:
+        if checksum != self._content.checksum:
             raise TransferError(f"{self._source} is no longer what was to be sent: {self._content}")
 
     def _verify(self) -> None:

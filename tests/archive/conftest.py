@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -91,13 +92,18 @@ def made(kind: str, request: pytest.FixtureRequest) -> Place:
     return Place(kind, f"{web.url}/{unique}", dict(QUICK), web.folder / unique, web.port)
 
 
-@pytest.fixture(params=["local", "webdav", "digest", "s3"])
+REMOTE = ["webdav", "digest", "s3"] + ["nginx"] * (shutil.which("nginx") is not None)
+MUTE = ("digest", "nginx")
+"""Servers that list no folders."""
+
+
+@pytest.fixture(params=["local", *REMOTE])
 def place(request: pytest.FixtureRequest) -> Place:
     """An empty archive, of each kind in turn."""
     return made(request.param, request)
 
 
-@pytest.fixture(params=["webdav", "digest", "s3"])
+@pytest.fixture(params=REMOTE)
 def remote(request: pytest.FixtureRequest) -> Place:
     """An empty archive, of each kind that is reached over a network."""
     return made(request.param, request)
