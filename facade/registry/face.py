@@ -179,6 +179,10 @@ class Registry:
         """
         return runs.report(self._session, receipt_id, lines)
 
+    def receipt_lines(self, receipt_id: uuid.UUID | str) -> int:
+        """Return how many lines of a receipt have been applied."""
+        return runs.receipt_lines(self._session, receipt_id)
+
     def attempts(
         self, *, reqnum: int | None = None, unitname: str | None = None, active: bool = False, limit: int | None = None
     ) -> list[Attempt]:

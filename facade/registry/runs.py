@@ -135,6 +135,12 @@ def report(session: Session, receipt_id: uuid.UUID | str, lines: Sequence[Line])
     raise AssertionError("the last try returns or raises")
 
 
+def receipt_lines(session: Session, receipt_id: uuid.UUID | str) -> int:
+    """Return how many lines of a receipt have been applied."""
+    rows = session.rows("select last_seq from receipt where id = %s", (str(receipt_id),))
+    return int(rows[0]["last_seq"]) if rows else 0
+
+
 def encode(line: Line) -> str:
     """Return *line* as JSON that PostgreSQL takes: no NaN (as text, which a float column reads), no NUL characters."""
     try:
