@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facade import plugins
-from facade.archive import Archive, Content, Sent, content_of
+from facade.archive import Archive, Content, Sent, Transfer, content_of
 from facade.digest import combined, reading
 from facade.errors import FacadeError
 from facade.job import execute
@@ -90,6 +90,8 @@ class QuantumRun:
         self._state(State.STAGING)
         size = self._job.stager.stage(self._quantum.inputs, self._job.directory)
         self._log.note(f"staged {len(self._quantum.inputs)} inputs, {size} bytes copied")
+        for item in self._quantum.inputs:
+            self._note_trouble(item.name, self._job.stager.transfers.get(item.name))
         self._step = "prepare"
         make_folders(self._job.directory, self._quantum.outputs)
         lists = write_lists(self._job.directory, self._quantum.lists)
@@ -167,6 +169,8 @@ class QuantumRun:
             for entry in entries:
                 self._job.stop.check()
                 sent += self._send(entry)
+            for entry, copy in sent:
+                self._note_trouble(entry.name, copy.transfer)
             self._log.note(f"outputs verified: {len(entries)} files, {sum(e.content.size for e in entries)} bytes")
             log = self._log_entry()
             sent += self._send(log)
@@ -186,6 +190,11 @@ class QuantumRun:
         target = f"{entry.archive_path}/{full(entry.name)}".lstrip("/")
         stale = self._job.abandoned.get(self._quantum.task_id, frozenset())
         return [(entry, self._job.archive.send(entry.file, target, entry.content.checksum, stale=stale))]
+
+    def _note_trouble(self, name: Name, transfer: Transfer | None) -> None:
+        """Say in the log which transfers did not go right at once."""
+        if transfer is not None and transfer.tries > 1:
+            self._log.note(f"{full(name)}: transferred in {transfer.tries} tries, {transfer.seconds:.1f} s")
 
     def _commit(self, sent: Sequence[tuple[Entry, Sent]]) -> dict[str, Any]:
         """Give the copies their names, the log's first; return the ``stored`` line, written even if one fails."""

@@ -39,8 +39,8 @@ class Stager:
         self._jobnum, self._resumed, self._kept, self._check = jobnum, resumed, kept, check
         self.contents: dict[Name, Content] = {}
         """What each file that was staged or made holds."""
-        self.transfers: list[Transfer] = []
-        """What it took to fetch what came from the archive."""
+        self.transfers: dict[Name, Transfer] = {}
+        """What it took to fetch each file that came from the archive."""
         self._made: dict[Name, Path] = {}
         self._locks: dict[Path, threading.Lock] = {}
         self._verified: dict[Path, tuple[Content, Stamp]] = {}
@@ -77,13 +77,15 @@ class Stager:
         """Bring a file to its place in the directory that all quanta of the job share."""
         if self._verified.get(target) == (expected, _stamp(target)):
             return 0
-        content = self._fetch(_join(item), target, expected)
+        if target in self._verified:  # a program wrote over it, or removed it: what that was is its own affair
+            target.unlink(missing_ok=True)
+        content = self._fetch(item.name, _join(item), target, expected)
         self._verified[target] = (content, _stamp(target))
         return content.size
 
-    def _fetch(self, source: str, target: Path, expected: Content) -> Content:
+    def _fetch(self, name: Name, source: str, target: Path, expected: Content) -> Content:
         transfer = self._archive.fetch(source, target, expected.size, expected.checksum)
-        self.transfers.append(transfer)
+        self.transfers[name] = transfer
         return transfer.content
 
     def _stage_own(self, item: Input, target: Path) -> int:
@@ -95,7 +97,8 @@ class Stager:
             raise MissingInputError(f"{full(item.name)} was to be made by this job, and was not")
         self.contents[item.name] = made.content
         if made.archive_path is not None:
-            return self._fetch(f"{made.archive_path}/{full(item.name)}".lstrip("/"), target, made.content).size
+            place = f"{made.archive_path}/{full(item.name)}".lstrip("/")
+            return self._fetch(item.name, place, target, made.content).size
         for folder in self._kept:  # not saved, but the failed run may have left it on this machine
             for source_file in _left_in(folder, item, made):
                 return copy_verified(source_file, target, made.content.size, made.content.checksum).size

@@ -197,6 +197,29 @@ def test_a_local_disk_that_is_full_is_not_taken_for_a_fault_of_the_network(remot
     assert list(tmp_path.iterdir()) == []
 
 
+class Told(Exception):
+    """Somebody wants the job to end."""
+
+
+def test_a_transfer_that_is_told_to_end_ends_and_leaves_nothing(remote: Place, source: Path, tmp_path: Path) -> None:
+    remote.write("there", DATA)
+    job, pieces = tmp_path / "job", list[int]()
+
+    def check() -> None:
+        pieces.append(1)
+        if len(pieces) == 2:
+            raise Told
+
+    archive = open_archive("home", remote.root, remote.options, check=check)
+    with pytest.raises(Told):
+        archive.fetch("there", job / "c.bin", len(DATA), SUM)
+    if remote.kind != "s3":  # which ends between parts, and this file has one
+        pieces.clear()
+        with pytest.raises(Told):
+            archive.store(source, "c.bin", SUM)
+    assert list(job.iterdir()) == [] and "c.bin" not in remote.names()
+
+
 STORING = """
 from pathlib import Path
 from facade.archive import open_archive

@@ -138,11 +138,12 @@ def settle(world: World, name: str, root: str, **options: str) -> None:
     (world.home / "site.wcl").write_text("\n".join(text))
 
 
-def check(world: World, name: str, root: str, **options: str) -> None:
+def check(world: World, name: str, root: str, trouble: Callable[[], None] = lambda: None, **options: str) -> None:
     """Ingest, run, reuse; then see that the archive has what the registry says, and nothing else."""
     settle(world, name, root, **options)
     for _ in range(2):
         world.facade("ingest", "--filetype", "seed", "--definitions", "campaign.wcl", world.home / "seed.dat")
+    trouble()  # for the jobs
     world.facade("submit", "campaign.wcl", "--wait", "--reuse", "none")
     latest = world.latest()
     assert latest["quanta"] == {"succeeded": 4}
@@ -209,13 +210,17 @@ def flaky(webdav_server: WebServer) -> Iterator[tuple[str, FaultProxy]]:
     ids=["cut down", "cut up", "busy"],
 )
 def test_a_campaign_over_a_network_that_fails(
-    campaign_home: World, flaky: tuple[str, FaultProxy], fault: Callable[[FaultProxy], None]
+    campaign_home: World,
+    webdav_server: WebServer,
+    flaky: tuple[str, FaultProxy],
+    fault: Callable[[FaultProxy], None],
 ) -> None:
     root, proxy = flaky
-    fault(proxy)
     name = f"flaky{uuid.uuid4().hex[:6]}"
-    check(campaign_home, name, root, pause="0.05", tries="20")
+    check(campaign_home, name, root, lambda: fault(proxy), pause="0.05", tries="20")
     assert proxy.left == 0
+    logs = (webdav_server.folder / root.rpartition("/")[2]).rglob("*.log")
+    assert any(" tries, " in path.read_text() for path in logs), "a log says what had to be tried again"
 
 
 def test_an_archive_that_cannot_be_reached_ends_jobs_that_may_be_run_again(
