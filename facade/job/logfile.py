@@ -17,7 +17,12 @@ class Log:
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = file
-        self.handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self.handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+
+    @property
+    def source(self) -> Path:
+        """Where the log can be read, even if a program removed it."""
+        return self.file if self.file.exists() else Path(f"/proc/self/fd/{self.handle}")
 
     def note(self, text: str) -> None:
         """Add lines of our own, marked so that they are told from what programs print."""
@@ -40,7 +45,7 @@ class Log:
         os.close(self.handle)
 
     def _at_line_start(self) -> bool:
-        with open(self.file, "rb") as stream:
+        with open(self.source, "rb") as stream:
             if stream.seek(0, os.SEEK_END) == 0:
                 return True
             stream.seek(-1, os.SEEK_END)
