@@ -118,8 +118,10 @@ class Client:
             return self._sent_once(method, url, headers, pieces)
         except (OSError, http.client.HTTPException) as error:
             self._drop(url)
-            idle = kept and pieces is None  # it may be that the server had closed it long ago
-            if not idle or not isinstance(error, ConnectionError | http.client.BadStatusLine):
+            # the server may have closed it long ago; or what came was the rest of the answer before: there are servers
+            # that send a body after the answer to a HEAD
+            closed = pieces is None and isinstance(error, ConnectionError)
+            if not kept or not (closed or type(error) is http.client.BadStatusLine):
                 raise _lost(method, url, error) from error
         except BaseException:
             self._drop(url)
