@@ -164,6 +164,9 @@ begin
   select coalesce(jsonb_object_agg(execnum, task_id), '{}') into makers
     from (select execnum, max(task_id) as task_id from pfw_exec where pfw_wrapper_task_id = parent group by execnum) e;
   insert into desfile (filename, compression, filetype, filesize, checksum, pfw_attempt_id, wgb_task_id)
+    select pfw_attempt_id into attempt from pfw_job where task_id = parent;
+  end if;
+  if attempt is null then
   select f ->> 'filename', f ->> 'compression', f ->> 'filetype', (f ->> 'size')::bigint, f ->> 'checksum', attempt,
          coalesce((makers ->> (f ->> 'execnum'))::bigint, parent)
     from jsonb_array_elements(listed) f
@@ -187,7 +190,7 @@ comment on function report_files is 'register the files of an outputs line; othe
 
 create function report_outputs(told receipt, line jsonb) returns void language plpgsql as $$
 declare
-  parent bigint := line ->> 'quantum';
+  parent bigint := coalesce(line ->> 'quantum', line ->> 'job');  -- junk is a job's
   target text;
   entries jsonb;
 begin

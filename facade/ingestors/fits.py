@@ -37,9 +37,9 @@ def contents(path: Path) -> tuple[str, list[dict[str, Scalar]]] | None:
 
 
 def headers(path: Path, sources: Mapping[str, str]) -> dict[str, Scalar]:
-    """Read ``header:[EXTNAME:]KEY`` values; None where the key or the extension is absent.
+    """Read ``header:[HDU:]KEY`` values, of an HDU by name or number; None where the key or the HDU is absent.
 
-    Without EXTNAME the primary header is asked, then the first extension, where compressed images keep their header.
+    Without HDU the primary header is asked, then the first extension, where compressed images keep their header.
 
     Raises:
         InputError: *path* is not a readable FITS file, or a source is not written as above.
@@ -90,14 +90,14 @@ def typed(value: Scalar, kind: str) -> Scalar:
 def _place(name: str, source: str) -> tuple[str, str]:
     extension, _, key = source.removeprefix(PREFIX).rpartition(":")
     if not source.startswith(PREFIX) or not key.strip():
-        raise InputError(f"column {name!r}: source {source!r} is not header:KEY or header:EXTNAME:KEY")
+        raise InputError(f"column {name!r}: source {source!r} is not header:KEY or header:HDU:KEY")
     return extension.strip(), key.strip()
 
 
 def _value(hdus: Any, extension: str, key: str) -> Scalar:
     for place in (extension,) if extension else (0, 1):
         try:
-            header = hdus[place].header
+            header = hdus[int(place) if isinstance(place, str) and place.isdecimal() else place].header
         except (KeyError, IndexError):
             continue
         if key in header:

@@ -122,6 +122,8 @@ class Quantum:
     inputs: tuple[Input, ...]
     lists: tuple[ListFile, ...]
     outputs: tuple[Output, ...]
+    compressed: tuple[Output, ...] = ()
+    """Files that are made of outputs by compressing them."""
     execs: tuple[Exec, ...]
 
 
@@ -208,7 +210,8 @@ def _filetype(node: _Node) -> FileType:
 
 
 def _quantum(node: _Node) -> Quantum:
-    log = node.child("log")
+    log, handling = node.child("log"), _handling(node)
+    outputs, compressed = _divided(node.children("outputs", _output), handling)
     return Quantum(
         task_id=node.value("task_id", int),
         fingerprint=node.text("fingerprint", ""),
@@ -216,16 +219,32 @@ def _quantum(node: _Node) -> Quantum:
         module=node.text("module"),
         wrapper=node.text("wrapper"),
         allowance=Allowance(**node.value("allowance", dict, {})),
-        handling=_handling(node),
+        handling=handling,
         keys=node.scalars("keys"),
         parameters=node.texts("parameters"),
         log_name=log.filename("filename"),
         log_archive_path=log.folder("archive_path"),
         inputs=node.children("inputs", _input),
         lists=node.children("lists", _list),
-        outputs=node.children("outputs", _output),
+        outputs=outputs,
+        compressed=compressed,
         execs=node.children("execs", _exec),
     )
+
+
+def _divided(outputs: tuple[Output, ...], handling: Handling) -> tuple[tuple[Output, ...], tuple[Output, ...]]:
+    """Return what programs make, and what is made of that by compressing it."""
+    if handling.compression is None:
+        return outputs, ()
+    plain = {output.name for output in outputs}
+    made = tuple(
+        output
+        for output in outputs
+        if output.name[1] == handling.compression.suffix
+        and handling.of(output.section).compress
+        and (output.name[0], "") in plain
+    )
+    return tuple(output for output in outputs if output not in made), made
 
 
 def _input(node: _Node) -> Input:

@@ -7,9 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facade import plugins
 from facade.archive import Content, content_of
 from facade.errors import FacadeError, InputError
 from facade.job.capsule import FileType, Output, Scalar, full
+from facade.outputs import AS_PLANNED, FUNCTION, HEADER, Handling
+
+NOT_THERE = ("not written", "empty")
+"""What an optional output may be."""
 
 
 class OutputError(FacadeError):
@@ -26,26 +31,43 @@ class Product:
     metadata: Mapping[str, Scalar]
 
 
-def collect(directory: Path, outputs: Sequence[Output], filetypes: Mapping[str, FileType]) -> list[Product]:
+def collect(
+    directory: Path,
+    outputs: Sequence[Output],
+    filetypes: Mapping[str, FileType],
+    handling: Handling = AS_PLANNED,
+    values: Mapping[str, Scalar] | None = None,
+) -> list[Product]:
     """Return the outputs that exist below the job *directory*, in the order they were promised.
 
+    Cards of the campaign are written into them first; those may use *values*.
+
     Raises:
-        OutputError: a required one is missing, empty, no regular file, or lies outside the job directory.
+        OutputError: a required one is missing, empty, no regular file, or lies outside the job directory; or what is
+            to be read of one, or written into it, cannot be. All of that is told at once.
     """
-    products, problems = [], []
+    there, problems = [], []
     for output in outputs:
         file = directory / output.path / full(output.name)
-        problem = _problem(file, directory)
-        if not problem:
-            products.append((output, file))
-        elif not (output.optional and problem in ("not written", "empty")):
-            problems.append(f"{output.path}/{full(output.name)}: {problem}".removeprefix("/"))
+        what = problem(file, directory)
+        if not what or (what == "empty" and handling.of(output.section).empty):
+            there.append((output, file))
+        elif not (output.optional and what in NOT_THERE):
+            problems.append(f"{output.path}/{full(output.name)}: {what}".removeprefix("/"))
     if problems:
         raise OutputError("promised outputs are not there: " + "; ".join(problems))
-    return [_product(output, file, filetypes) for output, file in products]
+    products = []
+    for output, file in there:
+        try:
+            products.append(_product(output, file, filetypes, handling, values or {}))
+        except OutputError as error:
+            problems.append(error.message)
+    if problems:
+        raise OutputError("; ".join(problems))
+    return products
 
 
-def _problem(file: Path, directory: Path) -> str:
+def problem(file: Path, directory: Path) -> str:
     """Tell in a few words why *file* is no acceptable output; "" if it is one."""
     try:
         real = file.resolve(strict=True)
@@ -59,13 +81,27 @@ def _problem(file: Path, directory: Path) -> str:
     return "" if mode.st_size else "empty"
 
 
-def _product(output: Output, file: Path, filetypes: Mapping[str, FileType]) -> Product:
-    filetype = filetypes.get(output.filetype)
+def _product(
+    output: Output, file: Path, filetypes: Mapping[str, FileType], handling: Handling, values: Mapping[str, Scalar]
+) -> Product:
     metadata = dict(output.metadata)
+    if found := handling.of(output.section).cards:
+        from facade.job import cards
+
+        known = {**values, **metadata, "filename": full(output.name), "compression": output.name[1]}
+        try:
+            cards.write(file, found, known, lambda name: _called(name, file, metadata))
+        except InputError as error:
+            raise OutputError(error.message) from error
+    filetype = filetypes.get(output.filetype)
     columns = {} if filetype is None else filetype.columns
-    wanted = {name: column for name, column in columns.items() if column[1].startswith("header:")}
-    if wanted:
-        metadata |= _headers(file, wanted, metadata)
+    if columns and file.stat().st_size:
+        headers = {name: column for name, column in columns.items() if column[1].startswith(HEADER)}
+        if headers:
+            metadata |= _headers(file, headers, metadata)
+        for name, (kind, source) in columns.items():
+            if source.startswith(FUNCTION):
+                metadata[name] = _typed(_called(source.removeprefix(FUNCTION), file, metadata), kind, name, file)
     return Product(output=output, file=file, content=content_of(file), metadata=metadata)
 
 
@@ -79,3 +115,23 @@ def _headers(file: Path, wanted: Mapping[str, tuple[str, str]], planned: Mapping
     except InputError as error:
         raise OutputError(f"cannot read the header of {file.name}: {error.message}") from error
     return {name: planned.get(name) if value is None else value for name, value in typed.items()}
+
+
+def _called(name: str, file: Path, metadata: Mapping[str, Scalar]) -> Scalar:
+    """Return what the function registered as *name* makes of a file and what is known of it."""
+    try:
+        found = plugins.function(name)(file, dict(metadata))
+    except (Exception, SystemExit) as error:
+        raise OutputError(f"function '{name}' failed on {file.name}: {type(error).__name__}: {error}") from error
+    if found is not None and not isinstance(found, str | int | float | bool):
+        raise OutputError(f"function '{name}' made of {file.name} no text, number or bool: {found!r:.80}")
+    return found
+
+
+def _typed(value: Scalar, kind: str, name: str, file: Path) -> Scalar:
+    from facade.ingestors import fits
+
+    try:
+        return fits.typed(value, kind)
+    except InputError as error:
+        raise OutputError(f"column '{name}' of {file.name}: {error.message}") from error

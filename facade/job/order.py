@@ -43,7 +43,7 @@ class Order:
         self._run, self._block, self._stopped = run, block, stopped
         self._room, self._free = room, room
         self._waiting = list(quanta)
-        makers = {output.name: quantum for quantum in quanta for output in quantum.outputs}
+        makers = {output.name: quantum for quantum in quanta for output in (*quantum.outputs, *quantum.compressed)}
         self._needs = {
             quantum.wrapnum: {
                 item.name: makers[item.name]

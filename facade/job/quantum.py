@@ -13,8 +13,10 @@ from facade.archive import Archive, Content, Sent, Transfer, content_of
 from facade.digest import combined, reading
 from facade.errors import FacadeError
 from facade.job import execute
-from facade.job.capsule import Capsule, Exec, Name, Quantum, full
+from facade.job.capsule import Capsule, Exec, Name, Output, Quantum, full
 from facade.job.collect import Product, collect
+from facade.job.compress import compressed
+from facade.job.entries import Entry, left_by, makers_of
 from facade.job.execute import Ended
 from facade.job.failure import Failure, StepError, exec_failure, failure_of
 from facade.job.follow import Follower, Searches
@@ -23,7 +25,7 @@ from facade.job.phases import Executed, Phases, Wrapping, view
 from facade.job.staging import Stager, make_folders, write_lists
 from facade.job.stop import Stop, Stopped
 from facade.job.watch import Limits
-from facade.states import State
+from facade.states import FailureClass, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +47,13 @@ class Job:
     """How often this job ran out of memory before."""
     versions: dict[tuple[str, ...], str] = field(default_factory=dict)
     searches: Searches = field(default_factory=lambda: Searches(()))
+    reads: dict[str, frozenset[Name]] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A file for the ``outputs`` line; with an archive path if it is to be stored."""
-
-    name: Name
-    filetype: str
-    file: Path
-    content: Content
-    archive_path: str | None
-    execnum: int | None
-    metadata: Mapping[str, plugins.Scalar]
+    def hands_on(self, name: Name) -> bool:
+        """Say whether a quantum of this job reads file *name*."""
+        if not self.reads:
+            self.reads["all"] = frozenset([item.name for quantum in self.capsule.quanta for item in quantum.inputs])
+        return name in self.reads["all"]
 
 
 class QuantumRun:
@@ -68,6 +64,7 @@ class QuantumRun:
         self._step = "stage-in"
         self._recorded = False
         self._derived: Sequence[tuple[str, str]] = ()
+        self._makers: dict[Name, int] = {}
         self._log_name: Name = (log_name(quantum.log_name, job.run), "")
         self._log = Log(job.directory / "log" / self._log_name[0])
         self._messages = Follower(
@@ -104,8 +101,11 @@ class QuantumRun:
         self._messages.finish()
         self._step = "collect"
         self._state(State.SAVING)
-        products = collect(self._job.directory, wrapping.outputs(), self._job.capsule.filetypes)
+        capsule, handling = self._job.capsule, self._quantum.handling
+        values = {**capsule.identity, **self._quantum.keys, "wrapnum": self._quantum.wrapnum}
+        products = collect(self._job.directory, wrapping.outputs(), capsule.filetypes, handling, values)
         self._derived = wrapping.derived()
+        products += self._compressed(products)
         self._job.stop.check()
         entries = [
             Entry(name=item.name, filetype=item.filetype, file=file, content=content_of(file),
@@ -113,6 +113,28 @@ class QuantumRun:
             for item, file in lists
         ]  # fmt: skip
         return entries + [self._entry(product) for product in products]
+
+    def _compressed(self, products: Sequence[Product]) -> list[Product]:
+        """Compress what is to be compressed; return what was made."""
+        needed = {p.output.name for p in products if self._saved(p.output) or self._job.hands_on(p.output.name)}
+        made = []
+
+        def start(item: Exec, argv: Sequence[str]) -> Ended:
+            return self._start(item, argv, {}, self._limits())
+
+        for one in compressed(self._quantum, products, self._job.directory, start, needed):
+            self._executed(one.executed)
+            if one.product is not None:
+                made.append(one.product)
+                self._makers[one.product.output.name] = one.executed.item.execnum
+                self._derived = [*self._derived, *one.executed.item.derived]
+        return made
+
+    def _saved(self, output: Output) -> bool:
+        """Say whether an output goes to the archive: as planned, or because this attempt keeps all."""
+        if output.save or not self._quantum.handling.keeps_all(self._job.capsule.attempt):
+            return output.save
+        return not any(output.name == (one.name[0], "") for one in self._quantum.compressed)
 
     def _wrapping(self) -> Wrapping:
         job, quantum = self._job, self._quantum
@@ -234,20 +256,37 @@ class QuantumRun:
         if not self._recorded:
             if not isinstance(error, FacadeError | StepError | Stopped | OSError):
                 self._log_traceback(error)
-            failure = failure.with_tail(self._log.file)
+            failure = failure.with_tail(self._log.source)
             self._log.note(f"failed in {failure.step} ({failure.failure_class}): {failure.message}\n{where}")
-            self._save_log()
+            self._save_log(failure)
         line = failure.line() | {"message": f"{failure.message}; {where}"}
         ended = {"kind": "quantum-ended", "quantum": self._quantum.task_id, "state": State.FAILED.value}
         self._job.write({**ended, "failure": line})
         return failure
 
-    def _save_log(self) -> None:
-        log = self._log_entry()
-        self._record([log])
-        with contextlib.suppress(FacadeError):  # the failure told is the one that came first; the log is kept as well
-            sent = self._send(log)
-            self._job.write(self._commit(sent))
+    def _save_log(self, failure: Failure) -> None:
+        """Keep the log, and what else of a failed quantum is to be kept."""
+        entries = [*self._left(failure), self._log_entry()]
+        self._record(entries)
+        sent: list[tuple[Entry, Sent]] = []
+        try:
+            for entry in reversed(entries):
+                with contextlib.suppress(FacadeError):  # the failure told is the one that came first
+                    sent[:0] = self._send(entry)
+            with contextlib.suppress(FacadeError):
+                self._job.write(self._commit(sent))
+        finally:
+            for _, copy in sent:
+                copy.discard()
+
+    def _left(self, failure: Failure) -> list[Entry]:
+        """Return what a failed quantum made, under names that nothing looks for (docs/outputs.md)."""
+        job, quantum = self._job, self._quantum
+        if job.stop.signum or failure.failure_class is FailureClass.TRANSFER:
+            return []
+        if not quantum.handling.keeps_failed(job.capsule.attempt):
+            return []
+        return left_by(quantum, job.directory, job.run)
 
     def _version(self, program: str, flag: str) -> str:
         if not flag or self._job.stop.signum:
@@ -271,25 +310,25 @@ class QuantumRun:
         quantum = self._quantum
         names = [item.name for item in quantum.inputs]
         names += [item.name for item in quantum.lists]
-        names += [item.name for item in quantum.outputs]
+        names += [item.name for item in (*quantum.outputs, *quantum.compressed)]
         return {full(name): name for name in names}
 
     def _entry(self, product: Product) -> Entry:
         output = product.output
-        makers = [item.execnum for item in self._quantum.execs if full(output.name) in item.generated]
+        made_by = makers_of(self._quantum).get(full(output.name))
         return Entry(
             name=output.name,
             filetype=output.filetype,
             file=product.file,
             content=product.content,
-            archive_path=output.archive_path if output.save else None,
-            execnum=makers[-1] if makers else None,
+            archive_path=output.archive_path if self._saved(output) else None,
+            execnum=self._makers.get(output.name, made_by),
             metadata=product.metadata,
         )
 
     def _log_entry(self) -> Entry:
         return Entry(
-            name=self._log_name, filetype="log", file=self._log.file, content=content_of(self._log.file),
+            name=self._log_name, filetype="log", file=self._log.source, content=content_of(self._log.source),
             archive_path=self._quantum.log_archive_path, execnum=None, metadata={},
         )  # fmt: skip
 

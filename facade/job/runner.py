@@ -31,6 +31,7 @@ from facade.job.staging import Stager
 from facade.job.stop import GRACE, Stop, Stopped
 from facade.job.strays import end_children, end_inside
 from facade.needs import GROWTHS, RETRY
+from facade.outputs import ALWAYS, FAILURE
 from facade.states import FailureClass, State
 
 
@@ -123,14 +124,15 @@ class JobRunner:
             failures = self._too_small(todo) or (self._run_all(todo) if todo else [])
             if self._stop.signum and not failures:
                 failures.append(failure_of(Stopped(self._stop.signum), "upstream"))
+            self._end_strays()
+            self._keep_junk(failures)
             state = State.FAILED if failures else State.SUCCEEDED
             self._write({
                 "kind": "job-ended", "state": state.value, "failure": failures[0].line() if failures else None,
             })  # fmt: skip
             self._receipt.close()
-            self._end_strays()
             if not failures:
-                self._remove_directory()
+                self._remove_directories()
             return self._exit_code(failures)
 
     def _too_small(self, todo: Sequence[Quantum]) -> list[Failure]:
@@ -145,6 +147,21 @@ class JobRunner:
     def _end_strays(self) -> None:
         if left := end_children():
             _say(f"killed what programs left running: {', '.join(left)}")
+
+    def _keep_junk(self, failures: Sequence[Failure]) -> None:
+        """Keep what nobody declared, where that is wanted; whatever goes wrong with it is no failure of the job."""
+        when = self._capsule.junk.when
+        wanted = when == ALWAYS or (when == FAILURE and failures)
+        if not wanted or self._stop.signum or not self._directory.is_dir():
+            return
+        from facade.job import junk
+
+        try:
+            kept = junk.keep(self._capsule, self._receipt.run, self._directory, self._archive, self._write)
+        except Exception as error:
+            kept = f"junk was not kept: {type(error).__name__}: {error}"
+        if kept:
+            _say(kept)
 
     def _run_all(self, todo: Sequence[Quantum]) -> list[Failure]:
         """Run *todo*; what needs the outputs of a failed quantum is blocked, the rest goes on."""
@@ -228,13 +245,16 @@ class JobRunner:
         ran_short = any(failure.again and failure.step != "start" for failure in failures)
         return RETRY + min(GROWTHS, self._history.short + ran_short)
 
-    def _remove_directory(self) -> None:
-        try:
-            shutil.rmtree(self._directory)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            _say(f"cannot remove job directory {self._directory}: {error}")
+    def _remove_directories(self) -> None:
+        """Remove the job directory, and those that earlier runs left: they were kept until the job had succeeded."""
+        earlier = [folder for folder in self._history.directories if folder.parent == self._directory.parent]
+        for folder in (self._directory, *earlier):
+            try:
+                shutil.rmtree(folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                _say(f"cannot remove job directory {folder}: {error}")
 
 
 def _unused(directory: Path) -> Path:

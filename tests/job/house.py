@@ -30,6 +30,7 @@ class House:
     quanta: list[dict[str, Any]] = field(default_factory=list)
     filetypes: dict[str, Any] = field(default_factory=dict)
     messages: list[Any] = field(default_factory=list)
+    junk: list[Any] = field(default_factory=lambda: ["failure", 1 << 20])
     jobnum: int = 7
     task_id: int = 12
     attempt_id: int = 1
@@ -106,6 +107,7 @@ class House:
             "environment": {"PATH": os.environ["PATH"], "FACADE_TEST": "yes"},
             "filetypes": self.filetypes,
             "messages": self.messages,
+            "junk": self.junk,
             "quanta": self.quanta,
         }
         self.capsule.write_text(json.dumps(tree))

@@ -106,3 +106,39 @@ def test_a_failure_arrives_whatever_the_program_printed(house: House, registry: 
         ("exec", "failed"), ("exec", "failed"), ("exec", "succeeded"), ("job", "failed"), ("quantum", "failed"),
         ("quantum", "succeeded"),
     ]  # fmt: skip
+
+
+def test_what_the_registry_has_of_compressed_files_of_failed_quanta_and_of_junk(
+    house: House, registry: Registry
+) -> None:
+    by = [["gzip", "-n", "${__UCFILE__}"], ".gz", True]
+    outputs = [house.output("a.txt", save=False), house.output("a.txt", compression=".gz")]
+    house.add(
+        house.copy("out/a.txt", generated=["a.txt"]),
+        outputs=outputs,
+        handling=["file", by, {"file.out": [False, True, []]}],
+    )
+    code = "open('out/b.txt', 'w').write('half'); open('core', 'w').write('c'); raise SystemExit(3)"
+    house.add(house.python(code), outputs=[house.output("b.txt")], handling=["failure", None, {}])
+    enter(house, registry)
+    assert work(house, registry) == [1, 1]
+    sql = """
+      select d.filename || d.compression as name, d.filetype, t.kind::text, t.name as maker, l.path,
+             array(select f.filename || f.compression from opm_used u join desfile f on f.id = u.desfile_id
+                    where u.task_id = d.wgb_task_id) as used,
+             array(select f.filename || f.compression from opm_was_derived_from w
+                     join desfile f on f.id = w.parent_desfile_id where w.child_desfile_id = d.id) as parents
+        from desfile d join task t on t.id = d.wgb_task_id left join file_location l on l.desfile_id = d.id
+       where d.filetype <> 'log' order by 1"""
+    with closing(connect(registry.address)) as connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        found = [tuple(row.values()) for row in cursor]
+    python = Path(sys.executable).name
+    assert found == [
+        ("Ht0_r11p01_j000001_junk.tar.gz", "junk", "job", "j000001", "log/step", [], []),
+        ("Ht0_r11p01_j000001_t02_junk.tar.gz", "junk", "job", "j000001", "log/step", [], []),
+        ("a.txt", "mid", "exec", python, None, [], []),
+        ("a.txt.gz", "mid", "exec", "gzip", "red", ["a.txt"], ["a.txt"]),
+        ("b.txt.failed", "failed", "exec", python, "red", [], []),
+        ("b.txt.failed_t2", "failed", "exec", python, "red", [], []),
+    ]
