@@ -46,12 +46,17 @@ begin
   update pfw_job
      set batch_id = line ->> 'batch_id', slot = line ->> 'slot', failure_class = null, failure_message = null
    where task_id = told.job_task_id;
+  -- a block that ended goes on when its attempt was resumed, and then only: receipts may come late
   for above in
     select t.id from pfw_job j join pfw_attempt a on a.id = j.pfw_attempt_id
+      join task whole on whole.id = a.task_id
       join task t on t.id in (a.task_id, j.pfw_block_task_id)
-     where j.task_id = told.job_task_id and t.state = 'planned' order by t.id
+     where j.task_id = told.job_task_id
+       and (t.state = 'planned' or whole.state = 'running' and t.state in ('failed', 'blocked', 'lost', 'removed'))
+     order by t.id
   loop
-    update task set state = 'running', start_time = moment where id = above and state = 'planned';
+    update task set state = 'running', start_time = coalesce(start_time, moment), end_time = null
+     where id = above and state not in ('running', 'succeeded');
     if found then
       insert into task_event (task_id, run, state, at) values (above, 0, 'running', moment);
     end if;
@@ -159,14 +164,14 @@ declare
 begin
   select pfw_attempt_id into attempt from quantum where task_id = parent;
   if not found then
+    select pfw_attempt_id into attempt from pfw_job where task_id = parent;
+  end if;
+  if attempt is null then
     raise exception 'no quantum has task %', parent using errcode = 'ZF002';
   end if;
   select coalesce(jsonb_object_agg(execnum, task_id), '{}') into makers
     from (select execnum, max(task_id) as task_id from pfw_exec where pfw_wrapper_task_id = parent group by execnum) e;
   insert into desfile (filename, compression, filetype, filesize, checksum, pfw_attempt_id, wgb_task_id)
-    select pfw_attempt_id into attempt from pfw_job where task_id = parent;
-  end if;
-  if attempt is null then
   select f ->> 'filename', f ->> 'compression', f ->> 'filetype', (f ->> 'size')::bigint, f ->> 'checksum', attempt,
          coalesce((makers ->> (f ->> 'execnum'))::bigint, parent)
     from jsonb_array_elements(listed) f

@@ -242,3 +242,19 @@ def test_edges_of_reports_that_crossed_are_made_when_the_attempt_is_closed(regis
     registry.finish(reader.ids.attempt_id, State.SUCCEEDED)
     assert registry.run_sql("select count(*) from pending_edge").rows == ((0,),)
     assert len(registry.ancestors("calexp-2.fits")) == 2
+
+
+def test_a_block_goes_on_when_its_attempt_is_resumed_and_not_because_of_late_receipts(registry: Registry) -> None:
+    ids = submit(registry)
+    failed = Receipt(ids).started().failed(1).ended("failed")
+    registry.report(failed.id, failed.lines)
+    registry.finish(ids.attempt_id, State.FAILED)
+    block = f"select state from task where id = {ids.blocks[0]}"
+    late = Receipt(ids, run=2).started()
+    registry.report(late.id, late.lines)
+    assert scalar(registry, block) == "failed"
+    registry.mark([ids.attempt_task], State.RUNNING, "resumed")
+    again = Receipt(ids, run=3).started()
+    registry.report(again.id, again.lines)
+    assert scalar(registry, block) == "running"
+    assert scalar(registry, f"select end_time from task where id = {ids.blocks[0]}") is None
