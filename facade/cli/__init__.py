@@ -32,6 +32,7 @@ VERBS = {
     "untag": ("asking", "Take it off again."),
     "job": ("jobs", "Run one job by hand."),
     "wrapper": ("wrappers", "List wrappers, test one of your own."),
+    "wrapper": ("wrappers", "List wrappers, test one of your own."),
     "db": ("database", "Start, stop and look after the database."),
     "engine": ("running", "What engines call."),
 }

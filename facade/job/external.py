@@ -19,7 +19,7 @@ from facade.job.capsule import Capsule, Exec, Output, Quantum
 from facade.job.claims import Pair
 from facade.job.execute import Ended
 from facade.job.failure import Failure, StepError, exec_failure, failure_of
-from facade.job.handover import Report, Told, input_text, read_output, write_input
+from facade.job.handover import Report, Told, input_text, place, read_output, scripts, write_input
 from facade.job.headers import filled
 from facade.job.phases import Executed, Start, View
 from facade.job.watch import Limits
@@ -51,8 +51,7 @@ class External:
         self._limits = replace(limits, seconds=limits.seconds * self._times)
         self._each = limits
         self._program = plugins.executable(quantum.wrapper)
-        self._input = f"{FOLDER}/w{quantum.wrapnum:05}_input.wcl"
-        self._output = f"{FOLDER}/w{quantum.wrapnum:05}_output.wcl"
+        self._input, self._output = (place(quantum, FOLDER, f"{what}.wcl") for what in ("input", "output"))
         self._report = Report({}, None, None, "")
         self._really: dict[int, tuple[str, ...]] = {}
 
@@ -66,8 +65,9 @@ class External:
         argvs = [filled(item.argv, directory) for item in quantum.execs]
         given = {"seconds": self._each.seconds, "memory": self._each.memory, "cpus": quantum.allowance.cpus}
         with self._blamed("input WCL"):
-            text = input_text(quantum, self._view, self._capsule.attempt, given, argvs, self._output)
-            write_input(directory / self._input, text, directory)
+            text = input_text(quantum, self._view, self._capsule.attempt, given, argvs, FOLDER)
+            for path, one in {self._input: text, **scripts(quantum, argvs, FOLDER)}.items():
+                write_input(directory / path, one, directory)
             (directory / self._output).unlink(missing_ok=True)
         ended = self._start(
             self._item(), [self._program, "--input", self._input, "--output", self._output], {}, self._limits

@@ -59,23 +59,23 @@ def input_text(
     attempt: str,
     limits: Mapping[str, object],
     argvs: Sequence[Sequence[str]],
-    output: str,
+    folder: str,
 ) -> str:
-    """Return the input WCL of *quantum*; *argvs* are the argument lists of its programs, *output* the path to write to.
+    """Return the input WCL of *quantum*; *argvs* are the argument lists of its programs, *folder* is where texts lie.
 
     Raises:
         InputError: something holds a line break, which WCL cannot.
     """
     tree: dict[str, Any] = {
         "format": FORMAT, "attempt": attempt, "module": quantum.module, "wrapnum": quantum.wrapnum,
-        "directory": seen.directory, "output": output,
+        "directory": seen.directory, "output": place(quantum, folder, "output.wcl"),
         "identity": seen.identity, "keys": seen.keys, "parameters": seen.parameters, "limits": limits,
         "inputs": {f"file_{n}": _file(one, "rename") for n, one in enumerate(seen.inputs, 1)},
         "lists": {f"file_{n}": _file(one) for n, one in enumerate(seen.lists, 1)},
         "outputs": {f"file_{n}": _file(one, "optional") for n, one in enumerate(seen.outputs, 1)},
     }  # fmt: skip
     for item, argv in zip(quantum.execs, argvs, strict=True):
-        tree[f"exec_{item.execnum}"] = _program(item, argv, quantum)
+        tree[f"exec_{item.execnum}"] = _program(item, argv, quantum, folder)
     try:
         return dumps(_section("", tree))
     except ValueError as error:
@@ -89,12 +89,26 @@ def _file(one: Mapping[str, Any], *more: str) -> dict[str, Any]:
     return found | {"metadata": one.get("metadata") or {}}
 
 
-def _program(item: Exec, argv: Sequence[str], quantum: Quantum) -> dict[str, Any]:
+def place(quantum: Quantum, folder: str, what: str) -> str:
+    """Return the path of a text of *quantum* below the directory, which other quanta may share."""
+    return f"{folder}/w{quantum.wrapnum:05}_{what}"
+
+
+def scripts(quantum: Quantum, argvs: Sequence[Sequence[str]], folder: str) -> dict[str, str]:
+    """Return path -> text of the shell scripts that run the programs: so any language can, whatever is in the words."""
+    return {
+        place(quantum, folder, f"exec_{item.execnum}.sh"): f"exec {shlex.join(argv)}\n"
+        for item, argv in zip(quantum.execs, argvs, strict=True)
+    }
+
+
+def _program(item: Exec, argv: Sequence[str], quantum: Quantum, folder: str) -> dict[str, Any]:
     def names(of: Iterable[str]) -> dict[str, str]:
         return {str(n): shown_name(quantum, name) for n, name in enumerate(of, 1)}
 
     return {
         "name": item.name,
+        "script": place(quantum, folder, f"exec_{item.execnum}.sh"),
         "cmdline": shlex.join(argv),
         "argv": {str(n): word for n, word in enumerate(argv)},
         "used": names(item.used),
@@ -113,7 +127,7 @@ def _section(name: str, tree: Mapping[str, Any]) -> Section:
 
 
 def write_input(file: Path, text: str, directory: Path) -> None:
-    """Write an input WCL; what lies in its place, if only a link, gives way.
+    """Write what a wrapper is given; what lies in its place, if only a link, gives way.
 
     Raises:
         InputError: its folder was led out of the *directory*.
