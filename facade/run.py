@@ -115,9 +115,8 @@ def _close(registry: Registry, attempt: Attempt) -> None:
     """Nobody carries the attempt out any more: what was under way is lost, what waits for it is blocked."""
     ids = registry.ids(attempt.id)
     states = registry.job_states(attempt.id)
-    lost = {ids.jobs[n]: (FailureClass.LOST.value, "ended without a word") for n, s in states.items() if s.active}
-    if lost:
-        registry.fail_jobs(lost, State.LOST)
+    if not all(state.final for state in states.values()):
+        _explain(registry, attempt, ids, states)
         states = registry.job_states(attempt.id)
     if all(state is State.SUCCEEDED for state in states.values()):
         _close_planned(registry, attempt)
@@ -126,6 +125,56 @@ def _close(registry: Registry, attempt: Attempt) -> None:
         registry.finish(attempt.id, State.FAILED)
     elif any(state is not State.PLANNED for state in states.values()):
         registry.finish(attempt.id, State.LOST)
+
+
+def _explain(registry: Registry, attempt: Attempt, ids: Ids, states: Mapping[int, State]) -> None:
+    """Mark the jobs that did not tell their end as lost, and those as failed that ended without having begun; what the
+    batch system knows of them is told."""
+    run = RunDirectory.read(Path(attempt.run_dir))
+    fates = engines.fates(attempt.engine or "", run)
+    silent: dict[State, dict[int, tuple[str, str]]] = {State.LOST: {}, State.FAILED: {}}
+    for number, state in states.items():
+        fate = fates.get(number)
+        if not state.active and not (state is State.PLANNED and fate is not None and fate.over):
+            continue
+        kind, words = (fate.failure_class, [fate.story]) if fate else (FailureClass.LOST, [])
+        said = _last_line(run.stem(number).with_suffix(".err")) if fate else ""
+        text = ": ".join(["ended without a word", *words]) + (f"; its last words: {said}" if said else "")
+        silent[State.LOST if state.active else State.FAILED][ids.jobs[number]] = (kind.value, text)
+    for state, jobs in silent.items():
+        if jobs:
+            registry.fail_jobs(jobs, state)
+
+
+def _last_line(path: Path) -> str:
+    """Return the end of what a job printed besides its log, if it did."""
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
+
+
+def hold(attempt: Attempt) -> None:
+    """Have an attempt start no more jobs until it is released; those that run go on.
+
+    Raises:
+        RefusedError: nobody carries it out, or its engine cannot wait.
+        FacadeError: HTCondor does not answer.
+    """
+    engines.hold(attempt.engine or "local", _carried_out(attempt))
+
+
+def release(attempt: Attempt) -> int:
+    """Have a held attempt go on, and its held jobs be started again; return how many of those there were. Raises as
+    `hold`."""
+    return engines.release(attempt.engine or "local", _carried_out(attempt))
+
+
+def _carried_out(attempt: Attempt) -> str:
+    if alive(attempt) is None:
+        raise RefusedError(f"nobody carries {attempt.name} out", remedy=f"go on with it: facade resume {attempt.name}")
+    return attempt.engine_job or ""
 
 
 def _close_planned(registry: Registry, attempt: Attempt) -> None:
@@ -189,7 +238,7 @@ def start(
     done = frozenset(n for n, state in registry.job_states(attempt.id).items() if state is State.SUCCEEDED)
     if attempt.state.final:
         registry.mark([attempt.task_id], State.RUNNING, f"resumed by engine {engine}")
-    environment = {**site.passing(), **address.environment()}
+    environment = _environment(site, address)
     if engine == "htcondor":
         from facade.engines import htcondor
 
@@ -229,9 +278,15 @@ def write_later(site: Site, attempt: Attempt, address: Address, run: RunDirector
     """Write the DAG of *block*, which has just been planned, and of those planned with it."""
     from facade.engines import htcondor
 
-    environment = {**site.passing(), **address.environment()}
+    environment = _environment(site, address)
     hosts = execute_hosts(site, address)
     htcondor.write_later(run, block, environment=environment, hosts=hosts, plan_argv=plan_argv(attempt.name))
+
+
+def _environment(site: Site, address: Address) -> dict[str, str]:
+    """Return the environment by which processes on this host find site, database and batch system again."""
+    condor = {name: value for name, value in os.environ.items() if name == "CONDOR_CONFIG"}
+    return {**site.passing(), **address.environment(), **condor}
 
 
 def execute_hosts(site: Site, address: Address) -> Hosts:

@@ -90,6 +90,8 @@ def report(registry: Registry, attempt: Attempt) -> Report:
     attempt, holder, trouble = _settled(registry, attempt)
     overview = registry.overview(attempt.id)
     queue = engines.queue(attempt.engine, attempt.engine_job or "") if holder and attempt.engine else None
+    if held := (queue or {}).get("held"):
+        trouble.append(f"{held} jobs are held; once the cause is gone: facade release {attempt.name}")
     return Report(overview, holder, tuple([*trouble, *_advice(overview, holder)]), queue)
 
 

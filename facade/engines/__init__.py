@@ -4,9 +4,15 @@ Both take a `RunDirectory`, the jobs that are done already and the environment o
 who is at it. Engines know nothing of the registry: what a job did stands in its receipt.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from facade.engines.rundir import EngineJob, RunDirectory
+
+if TYPE_CHECKING:
+    from facade.engines.fates import Fate
 
 NAMES = ("local", "htcondor")
 """What ``--engine`` may say."""
@@ -46,6 +52,56 @@ def queue(engine: str, engine_job: str) -> dict[str, Any] | None:
     return {**counts, "holds": dict(found.holds)}
 
 
+def fates(engine: str, run_dir: RunDirectory) -> Mapping[int, Fate]:
+    """Return what became of the jobs of a run by the log of the batch system, by their numbers; nothing for an engine
+    without one, or if it cannot be read from here."""
+    if engine != "htcondor":
+        return {}
+    from facade.engines import htcondor
+    from facade.engines.fates import fates as told
+    from facade.errors import FacadeError
+
+    try:
+        return told(htcondor.events(run_dir))
+    except FacadeError:
+        return {}
+
+
+def hold(engine: str, engine_job: str) -> None:
+    """Have a run start no more jobs until it is released; those that run go on.
+
+    Raises:
+        RefusedError: the engine cannot.
+        FacadeError: nobody is at this run, or it does not answer.
+    """
+    _queued(engine).hold(engine_job, "held by the operator")
+
+
+def release(engine: str, engine_job: str) -> int:
+    """Have a run go on that was held, and its held jobs be started again; return how many of those there were.
+
+    Raises:
+        RefusedError: the engine cannot.
+        FacadeError: nobody is at this run, or it does not answer.
+    """
+    condor = _queued(engine)
+    condor.release(engine_job)
+    return int(condor.release_jobs(engine_job))
+
+
+def _queued(engine: str) -> Any:
+    if engine == "htcondor":
+        from facade.engines import htcondor
+
+        return htcondor
+    from facade.errors import RefusedError
+
+    raise RefusedError(
+        f"engine {engine} has no queue in which jobs can wait",
+        remedy="stop the attempt with facade remove, and later go on with what is missing with facade resume",
+    )
+
+
 def stop(engine: str, run_dir: RunDirectory, engine_job: str) -> bool:
     """Ask whoever runs this run to stop; return False if nobody does.
 
@@ -61,4 +117,4 @@ def stop(engine: str, run_dir: RunDirectory, engine_job: str) -> bool:
     return local.interrupt(run_dir)
 
 
-__all__ = ["NAMES", "EngineJob", "RunDirectory", "queue", "running", "stop"]
+__all__ = ["NAMES", "EngineJob", "RunDirectory", "fates", "hold", "queue", "release", "running", "stop"]

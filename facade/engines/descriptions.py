@@ -71,6 +71,7 @@ def job(run: RunDirectory, hosts: Hosts, options: Options, shape: condor_needs.S
     again = f"(ExitBySignal =?= true || {_retry('ExitCode')} || (ExitCode > 128) =?= true)"
     yield "universe", "vanilla"
     yield "executable", _plain(hosts.python)
+    yield "transfer_executable", "False"  # nor need it be on the submit host
     words = [*COMMAND, *(["--remote"] if hosts.remote else []), "\0"]
     yield "arguments", arguments(words).replace("\0", f"$(folder)/{CAPSULES}#$(jobnum)")
     yield "initialdir", _plain(str(run.path))
@@ -113,7 +114,6 @@ def _brought(hosts: Hosts) -> Iterator[tuple[str, str]]:
         raise InputError(f"HTCondor cannot transfer a file with a comma or outer blanks in its name: {odd[0]}")
     yield "should_transfer_files", "YES"
     yield "when_to_transfer_output", "ON_EXIT"
-    yield "transfer_executable", "False"
     yield "transfer_input_files", ", ".join([COMMON, f"$(folder)/{CAPSULES}", *files])
     yield "transfer_output_files", '""'
     yield "preserve_relative_paths", "True"

@@ -18,6 +18,7 @@ from typing import Any
 
 from facade.engines import dag
 from facade.engines.descriptions import FOLDER, Hosts, Options
+from facade.engines.fates import Event
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
 from facade.needs import RETRIES
@@ -151,6 +152,24 @@ def remove(cluster: str, reason: str = "removed by facade") -> bool:
         return int(result.get("TotalSuccess", 0)) > 0
 
 
+def events(run_dir: RunDirectory) -> Iterator[Event]:
+    """Yield what HTCondor noted of the jobs of a run, submission after submission.
+
+    Raises:
+        FacadeError: no HTCondor here to read it with.
+    """
+    logs = [log for name in (f"{FOLDER}.[0-9]*", FOLDER) for log in sorted(run_dir.path.glob(f"{name}/*.nodes.log"))]
+    if not logs:
+        return
+    import_bindings()
+    import htcondor2
+
+    with _translated("read the log of the jobs"):
+        for log in logs:
+            for one in htcondor2.JobEventLog(str(log)).events(stop_after=0):
+                yield Event(one.cluster, one.type.name, one.timestamp, one)
+
+
 def hold(cluster: str, reason: str = "held by facade") -> None:
     """Have a DAGMan start no more jobs until it is released; those in the queue go on.
 
@@ -169,6 +188,16 @@ def release(cluster: str) -> None:
         FacadeError: it does not run, or does not answer.
     """
     _command(cluster, "resume")
+
+
+def release_jobs(cluster: str, reason: str = "released by facade") -> int:
+    """Have the held jobs of a DAGMan, and of the DAGs inside, be started again; return how many there were."""
+    schedd = _schedd()
+    import htcondor2
+
+    with _translated("release the jobs"):
+        held = f'JobStatus == 5 && JobUniverse != {DAGMAN} && JobBatchId =?= "{_cluster(cluster)}.0"'
+        return int(schedd.act(htcondor2.JobAction.Release, held, reason=reason).get("TotalSuccess", 0))
 
 
 def _command(cluster: str, name: str, *arguments: object) -> None:

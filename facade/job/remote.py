@@ -108,9 +108,10 @@ class SentReceipt(Receipt):
         self._host, self._sent = host, 0
 
     def write(self, *lines: Mapping[str, Any]) -> list[Line]:
-        """Append *lines* and, if one of them must not be lost, have all lines on the submit host before returning."""
+        """Append *lines* and, if one of them must not be lost or says what runs now, have all lines on the submit host
+        before returning."""
         written = super().write(*lines)
-        if any(line["kind"] in _AT_ONCE for line in written):
+        if any(line["kind"] in _AT_ONCE or line.get("state") == "running" for line in written):
             with self.path.open("rb") as stream:
                 stream.seek(self._sent)
                 data = stream.read()

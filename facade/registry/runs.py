@@ -200,7 +200,10 @@ def _move(cursor: Cursor, task_ids: Sequence[int], state: State, detail: str) ->
 
 
 def fail_jobs(session: Session, failures: Mapping[int, tuple[str, str]], state: State) -> list[int]:
-    """Move jobs, and the quanta they were busy with, to *state*; note why (task id -> failure class, message)."""
+    """Move jobs, and the quanta they were busy with, to *state*; note why (task id -> failure class, message).
+
+    Of a job that was busy with none, the first quantum that it had still to run has failed: somebody must tell why.
+    """
     with session.transaction() as cursor:
         moved = _move(cursor, sorted(failures), state, "")
         for task_id in moved:
@@ -214,11 +217,19 @@ def fail_jobs(session: Session, failures: Mapping[int, tuple[str, str]], state: 
                 " where q.pfw_job_task_id = %(task)s and t.state in ('staging', 'running', 'saving')",
                 failure,
             )
-            busy = [row["task_id"] for row in cursor.fetchall()]
+            busy = _move(cursor, [row["task_id"] for row in cursor.fetchall()], state, failures[task_id][1])
+            if not busy:
+                cursor.execute(
+                    "select q.task_id from quantum q join task t on t.id = q.task_id"
+                    " where q.pfw_job_task_id = %(task)s and t.state = 'planned' order by q.wrapnum limit 1",
+                    failure,
+                )
+                first = [row["task_id"] for row in cursor.fetchall()]
+                busy = _move(cursor, first, State.FAILED, failures[task_id][1])
             cursor.execute(
                 "update quantum set failure_class = %(class)s, failure_message = %(message)s"
                 " where task_id = any(%(busy)s)",
-                failure | {"busy": _move(cursor, busy, state, failures[task_id][1])},
+                failure | {"busy": busy},
             )
         return moved
 

@@ -49,7 +49,7 @@ def test_a_failed_node_is_explained_and_only_it_is_run_again(home: World) -> Non
     assert hosts == [{"told": True}]
 
 
-def test_held_jobs_are_told_and_an_attempt_on_the_pool_is_stopped(home: World) -> None:
+def test_held_jobs_are_told_released_and_an_attempt_on_the_pool_is_stopped(home: World) -> None:
     home.facade("submit", campaign(home, "c = 'sleep 60; echo hello > ${file.out.fullname}'"), "--engine", "htcondor")
     deadline = time.monotonic() + 60
     while not (report := home.json("stat", "u_1_r3p01"))["quanta"].get("running"):
@@ -62,10 +62,42 @@ def test_held_jobs_are_told_and_an_attempt_on_the_pool_is_stopped(home: World) -
     while home.json("stat", "u_1_r3p01")["queue"]["held"] < 2:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert "held, 2 jobs: the disk is full" in home.facade("stat", "u_1_r3p01").stdout
+    shown = home.facade("stat", "u_1_r3p01").stdout
+    assert "held, 2 jobs: the disk is full" in shown and "facade release u_1_r3p01" in shown
+    assert "starts no more jobs" in home.facade("hold", "u_1_r3p01").stderr
+    assert "2 of its jobs were held" in home.facade("release", "u_1_r3p01").stderr
+    while (queue := home.json("stat", "u_1_r3p01")["queue"])["holds"] or not queue["running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
     home.facade("remove", "u_1_r3p01")
     assert home.json("stat", "u_1_r3p01")["attempt"]["state"] == "removed"
     assert subprocess.run(["condor_q", "-af", "ClusterId"], env=home.env(), capture_output=True).stdout == b""
+
+
+def test_why_jobs_were_never_started_is_told_when_they_are_gone(home: World) -> None:
+    """The Python that the site file names is not there; nobody but HTCondor can tell."""
+    lines = ["python = /nowhere/python", "shared_filesystem = False", "<archive>", "<home>", "shared = True"]
+    (home.home / "site.wcl").write_text("\n".join([*lines, "</home>", "</archive>", ""]))
+    home.facade("submit", campaign(home, "c = 'echo hello > ${file.out.fullname}'"), "--engine", "htcondor")
+    deadline = time.monotonic() + 60
+    while home.json("stat", "u_1_r3p01")["queue"]["held"] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    home.facade("remove", "u_1_r3p01")
+    report = home.json("stat", "u_1_r3p01")
+    assert report["attempt"]["state"] == "removed" and len(report["failures"]) == 2
+    for failure in report["failures"]:
+        assert failure["class"] == "evicted"
+        assert "held" in failure["message"] and "/nowhere/python" in failure["message"], failure["message"]
+        assert "removed on" in failure["message"]
+
+
+def test_an_archive_that_jobs_cannot_reach_is_refused_before_anything_is_registered(home: World) -> None:
+    (home.home / "site.wcl").write_text("shared_filesystem = False\n")
+    path = campaign(home, "c = 'echo hello > ${file.out.fullname}'")
+    told = home.facade("submit", path, "--engine", "htcondor", code=2).stderr
+    assert "jobs cannot reach archive 'home'" in told and "shared = True" in told
+    assert home.json("stat") == []
 
 
 def test_a_dag_taken_out_of_the_queue_is_noticed_and_carried_on(home: World) -> None:

@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from engines.kit import make_real, wait_for
 from engines.test_htcondor import SECONDS, ask, finished, tries, wait_for_end
+
+from facade import engines
+from facade.errors import RefusedError
 
 if TYPE_CHECKING:
     from pool import CondorPool
@@ -47,3 +51,10 @@ def test_what_a_job_wrote_is_at_home_when_it_is_removed(condor_pool: CondorPool,
     wait_for_end(condor_pool, run)
     last = json.loads(run.receipts(1)[0].read_text().splitlines()[-1])
     assert (last["kind"], last["failure"]["class"]) == ("job-ended", "evicted")
+
+
+def test_an_engine_without_a_queue_says_what_to_do_instead():
+    for verb in (engines.hold, engines.release):
+        with pytest.raises(RefusedError, match="engine local has no queue") as told:
+            verb("local", "")
+        assert "facade remove" in told.value.remedy
