@@ -22,7 +22,8 @@ comment on function put_metadata is 'write metadata rows, as JSON with desfile_i
 create function report_state(
   entering bigint, in_run int, next task_state, moment timestamptz, host text, code int, why text
 ) returns void language plpgsql as $$
--- move a task; a line of an earlier run, or of a run that an operator removed, leaves an event only
+-- move a task; a line of an earlier run, or of a run that an operator removed, leaves an event only; of a task that has
+-- succeeded already, nothing
 begin
   update task t
      set state = next,
@@ -32,7 +33,10 @@ begin
          end_time = case when next in ('succeeded', 'failed', 'blocked', 'lost', 'removed') then moment end,
          status = code,
          exec_host = case when next = 'blocked' then t.exec_host else host end
-   where t.id = entering and (t.run < in_run or (t.run = in_run and t.state <> 'removed'));
+   where t.id = entering and t.state <> 'succeeded' and (t.run < in_run or (t.run = in_run and t.state <> 'removed'));
+  if not found and exists (select from task t where t.id = entering and t.state = 'succeeded') then
+    return;  -- HTCondor runs a job again, to no effect, whose end it did not hear of
+  end if;
   insert into task_event (task_id, run, state, at, detail) values (entering, in_run, next, moment, why);
 end $$;
 comment on function report_state is 'move one task of a job to a state, with its event';

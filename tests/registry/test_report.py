@@ -258,3 +258,18 @@ def test_a_block_goes_on_when_its_attempt_is_resumed_and_not_because_of_late_rec
     registry.report(again.id, again.lines)
     assert scalar(registry, block) == "running"
     assert scalar(registry, f"select end_time from task where id = {ids.blocks[0]}") is None
+
+
+def test_a_job_that_is_run_again_after_it_has_succeeded_has_succeeded_all_the_time(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    ids = submit(registry, quanta=1)
+    first = Receipt(ids).started().quantum(1).ended()
+    registry.report(first.id, first.lines)
+    again = Receipt(ids, run=2).started()
+    registry.report(again.id, again.lines)
+    assert registry.job_states(ids.attempt_id)[1] is State.SUCCEEDED
+    again.ended("failed")  # told to end before it could see that there is nothing to do
+    registry.report(again.id, again.lines)
+    assert registry.job_states(ids.attempt_id)[1] is State.SUCCEEDED
+    events = f"select string_agg(state::text, ' ' order by id) from task_event where task_id = {ids.jobs[1]}"
+    assert scalar(registry, events) == "running succeeded"
