@@ -41,6 +41,20 @@ def address(*, start: bool = True) -> Address:
     return server.address()
 
 
+def revive() -> None:
+    """Start the embedded server again if it was killed; one that somebody stopped stays as it is.
+
+    Raises:
+        RegistryError: the server does not start.
+    """
+    here = site()
+    if not here.database:
+        from facade.registry.embedded import Embedded
+
+        if Embedded(here.home).died():
+            address()
+
+
 def _external(here: Site) -> Address:
     handed_on = Address.received(os.environ)
     if handed_on is not None and handed_on.url == here.database and os.environ.get("PGPASSFILE"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from rich.live import Live
 
 from facade import stat as reports
 from facade.cli import output
-from facade.cli.context import interactive, registry, talk
+from facade.cli.context import interactive, registry, revive, talk
 from facade.errors import DONE, FacadeError
 from facade.registry import Registry
 from facade.registry.values import Attempt
@@ -70,6 +71,8 @@ def watch(opened: Registry, attempt: Attempt, over: Callable[[], bool], pause: C
                 if error.message != complaint:
                     complaint = error.message
                     talk(f"{error}\n  the jobs go on meanwhile")
+                with contextlib.suppress(FacadeError):  # then it is said again how things are
+                    revive()
             pause()
 
 

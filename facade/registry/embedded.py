@@ -110,6 +110,10 @@ class Embedded:
             return False
         return len(lines) >= STATUS_LINE and lines[STATUS_LINE - 1].strip() == "ready"
 
+    def died(self) -> bool:
+        """Tell whether the server was killed: one that was stopped in good order leaves no file with its number."""
+        return (self.data / "postmaster.pid").exists() and self._pid() is None
+
     def stop(self) -> bool:
         """Stop the server (open transactions are rolled back); tell whether it ran."""
         with self._locked():

@@ -71,6 +71,20 @@ def test_a_server_started_on_another_host_is_left_alone(home: Path) -> None:
         server.start()
 
 
+def test_a_server_that_died_is_told_from_one_that_was_stopped(home: Path) -> None:
+    server = Embedded(home)
+    assert not server.died()
+    server.start()
+    assert not server.died()
+    server.stop()
+    assert not server.died()
+    server.start()
+    quit_at_once(server, signal.SIGKILL)
+    assert server.died()
+    server.start()
+    assert not server.died()
+
+
 def test_a_taken_port_is_given_up_for_another(home: Path) -> None:
     import socket
 
