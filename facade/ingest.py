@@ -12,6 +12,7 @@ from facade.archive import open_archive
 from facade.campaign import filetypes as read_filetypes
 from facade.errors import FacadeError, InputError, RefusedError
 from facade.files import FileType, clean_path, join, split_compression
+from facade.outputs import FUNCTION
 from facade.plugins import Ingestor, Scalar
 from facade.registry import Registry
 from facade.registry.values import Ingested, NewFile
@@ -105,6 +106,9 @@ def _candidate(
         raise InputError(f"{path}: {'is no ordinary file' if path.exists() else 'no such file'}")
     columns = {name: source for name, _, source in definition.columns}
     metadata = {**ingestor.metadata(path, columns), **{k: v for k, v in settings.items() if k in columns}}
+    for name, source in columns.items():
+        if source.startswith(FUNCTION) and name not in settings:
+            metadata[name] = plugins.computed(source.removeprefix(FUNCTION), path, metadata)
     filename, compression = split_compression(path.name)
     contents = ingestor.contents(path)
     if contents is not None:

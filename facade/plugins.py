@@ -275,3 +275,18 @@ def function(name: str, permitted: Sequence[str] = ()) -> Callable[..., object]:
     if not callable(found):
         raise LookupError(f"'{name}' is no function")
     return cast("Callable[..., object]", found)
+
+
+def computed(name: str, file: Path, metadata: Mapping[str, Scalar]) -> Scalar:
+    """Return what the function registered as *name* makes of a *file* and of what is known of it (docs/outputs.md).
+
+    Raises:
+        InputError: it is not registered, failed, or returned what no column can hold.
+    """
+    try:
+        found = function(name)(file, dict(metadata))
+    except (Exception, SystemExit) as error:
+        raise InputError(f"function '{name}' failed on {file.name}: {type(error).__name__}: {error}") from error
+    if found is not None and not isinstance(found, str | int | float | bool):
+        raise InputError(f"function '{name}' made of {file.name} no text, number or bool: {found!r:.80}")
+    return found

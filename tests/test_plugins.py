@@ -61,3 +61,44 @@ def test_a_users_own_database_and_pool_are_out_of_reach() -> None:
     names = ["FACADE_DB", "FACADE_HOME", "CONDOR_CONFIG", "_CONDOR_SLOT", "PGPASSFILE", "FACADE_PG_BINDIR", "PATH"]
     assert foreign(names) == names[:5]
     assert not {"FACADE_DB", "CONDOR_CONFIG", "PGPASSFILE"} & set(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (lambda file, metadata: [1], "function 'mine' made of a.fits no text, number or bool: [1]"),
+        (lambda file, metadata: 1 / 0, "function 'mine' failed on a.fits: ZeroDivisionError: division by zero"),
+        (lambda file: 1, "function 'mine' failed on a.fits: TypeError: "),
+    ],
+)
+def test_what_a_function_of_metadata_may_not_do(made: object, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "function", lambda name: made)
+    with pytest.raises(InputError) as caught:
+        plugins.computed("mine", Path("d/a.fits"), {"visit": 7})
+    assert caught.value.message.startswith(told)
+
+
+def test_a_function_of_metadata_gets_the_file_and_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "function", lambda name: lambda file, metadata: f"{file.name} {metadata['visit']}")
+    assert plugins.computed("mine", Path("d/a.fits"), {"visit": 7}) == "a.fits 7"
+
+
+def test_one_that_is_not_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no function is registered as 'zork'"):
+        plugins.computed("zork", Path("a"), {})
+
+
+def test_functions_of_metadata_are_asked_when_files_are_ingested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facade.files import FileType
+    from facade.ingest import _candidate
+    from facade.wcl import loads
+
+    monkeypatch.setattr(plugins, "function", lambda name: lambda file, metadata: file.stat().st_size + metadata["n"])
+    file = tmp_path / "a.txt"
+    file.write_text("four")
+    columns = (("n", "int", ""), ("more", "int", "function:more"))
+    definition = FileType(name="text", metadata_table="t", columns=columns)
+    found = _candidate(plugins.ingestor("plain"), definition, file, {"n": 3}, loads(""))  # type: ignore[dict-item]
+    assert found.metadata == {"n": 3, "more": 7}

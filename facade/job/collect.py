@@ -118,14 +118,10 @@ def _headers(file: Path, wanted: Mapping[str, tuple[str, str]], planned: Mapping
 
 
 def _called(name: str, file: Path, metadata: Mapping[str, Scalar]) -> Scalar:
-    """Return what the function registered as *name* makes of a file and what is known of it."""
     try:
-        found = plugins.function(name)(file, dict(metadata))
-    except (Exception, SystemExit) as error:
-        raise OutputError(f"function '{name}' failed on {file.name}: {type(error).__name__}: {error}") from error
-    if found is not None and not isinstance(found, str | int | float | bool):
-        raise OutputError(f"function '{name}' made of {file.name} no text, number or bool: {found!r:.80}")
-    return found
+        return plugins.computed(name, file, metadata)
+    except InputError as error:
+        raise OutputError(error.message) from error
 
 
 def _typed(value: Scalar, kind: str, name: str, file: Path) -> Scalar:
