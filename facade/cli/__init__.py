@@ -28,7 +28,7 @@ VERBS = {
     "ingest": ("files", "Copy files into the archive and register them."),
     "ingest-receipts": ("jobs", "Tell the registry what jobs did that could not."),
     "query": ("files", "Run a query code as a campaign would."),
-    "provenance": ("asking", "Where a file came from, or what became of it."),
+    "provenance": ("lineage", "Where a file came from, or what became of it."),
     "sql": ("asking", "Named questions, or SQL of your own (read-only)."),
     "tag": ("asking", "Put a tag on an attempt."),
     "untag": ("asking", "Take it off again."),

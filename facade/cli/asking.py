@@ -1,4 +1,4 @@
-"""Asking the registry: ``facade sql``, ``facade provenance``; and keeping: ``facade tag``."""
+"""Asking the registry: ``facade sql``; and keeping: ``facade tag``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.tree import Tree
 
 from facade.cli import output
 from facade.cli.context import operator, registry, talk
@@ -47,40 +46,6 @@ def _parameters(words: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"'{word}' is not key=value")
         result[key] = int(value) if value.isdigit() else value
     return result
-
-
-@click.command()
-@click.argument("file")
-@click.option("--up", "direction", flag_value="up", default="up", help="What it was made from (default).")
-@click.option("--down", "direction", flag_value="down", help="What was made from it.")
-@click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout.")
-def provenance(file: str, direction: str, as_json: bool) -> int:
-    """Show where FILE came from (--up) or what became of it (--down), however many steps away."""
-    name = file.rpartition("/")[2]
-    with registry() as opened:
-        rows = opened.ancestors(name) if direction == "up" else opened.descendants(name)
-    if as_json:
-        output.plain_json(rows)
-        return DONE
-    made_from = "made from" if direction == "up" else "went into"
-    head = next(row for row in rows if row["depth"] == 0)
-    tree = Tree(_entry(head), highlight=False)
-    deepest = max(row["depth"] for row in rows)
-    for depth in range(1, deepest + 1):
-        here = [row for row in rows if row["depth"] == depth]
-        branch = tree.add(f"[bold]{depth} step{'s' if depth > 1 else ''} away[/bold]: {len(here)} files")
-        for row in here:
-            branch.add(_entry(row))
-    output.show(tree)
-    talk(f"{name}: {made_from} {len(rows) - 1} files, up to {deepest} steps away")
-    return DONE
-
-
-def _entry(row: dict[str, Any]) -> str:
-    made = f"by {row['exec'] or row['module']}" if row.get("exec") or row.get("module") else "ingested"
-    attempt = f" in {row['attempt']}" if row.get("attempt") else ""
-    name = f"{row['filename']}{row.get('compression') or ''}"
-    return f"{name} [bright_black]{row['filetype']}, {made}{attempt}[/bright_black]"
 
 
 @click.command()

@@ -9,6 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
+from facade.graph import Graph
 from facade.plugins import Row, Rows
 from facade.registry import (
     definitions,
@@ -16,6 +17,7 @@ from facade.registry import (
     growth,
     lineage,
     overview,
+    provenance,
     questions,
     reuse,
     runs,
@@ -334,6 +336,14 @@ class Registry:
     def descendants(self, filename: str) -> list[dict[str, Any]]:
         """Return what was made from *filename*, as `ancestors` does."""
         return lineage.descendants(self._session, filename)
+
+    def provenance(self, about: str, directions: Sequence[str], depth: int | None = None) -> Graph:
+        """Return the graph around a file, an attempt, ``ATTEMPT:WRAPNUM`` or a tag (`provenance.graph`).
+
+        Raises:
+            InputError: nothing is called so.
+        """
+        return provenance.graph(self._session, about, directions, depth)
 
     def edges(self, attempt_id: int) -> list[dict[str, Any]]:
         """Return an attempt's provenance edges: kind (used, generated, derived), and the names of both ends."""
