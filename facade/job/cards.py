@@ -5,9 +5,7 @@ The only module of the job that changes a file that a program made; data are lef
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 from facade.errors import InputError
 from facade.job.capsule import Scalar
+from facade.job.collect import make_own
 from facade.outputs import FUNCTION, HEADER, Card
 from facade.wcl.template import BadReference, padded, plain
 
@@ -34,7 +33,7 @@ def write(file: Path, cards: Sequence[Card], values: Mapping[str, Scalar], call:
     from astropy.io import fits  # a third of a second, which jobs without cards need not pay
 
     made = {card: call(card.source.removeprefix(FUNCTION)) for card in cards if card.source.startswith(FUNCTION)}
-    _make_own(file)
+    make_own(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -54,15 +53,6 @@ def write(file: Path, cards: Sequence[Card], values: Mapping[str, Scalar], call:
     except Exception as error:  # astropy raises nearly anything for what is no FITS file
         reason = str(error) or type(error).__name__
         raise InputError(f"cannot write into the header of {file.name}: {reason}") from error
-
-
-def _make_own(file: Path) -> None:
-    """Put a copy in the place of a link: what is written must not show in another file."""
-    if not file.is_symlink() and file.stat().st_nlink == 1:
-        return
-    part = file.with_name(f".{file.name}.part")
-    shutil.copyfile(file, part)
-    os.replace(part, file)
 
 
 def _hdu(hdus: Any, name: str) -> Any:

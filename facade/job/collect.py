@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +81,15 @@ def problem(file: Path, directory: Path) -> str:
     if not stat.S_ISREG(mode.st_mode):
         return "not a regular file"
     return "" if mode.st_size else "empty"
+
+
+def make_own(file: Path) -> None:
+    """Put a copy in the place of a link, before anything is written or a program is given the file as its own."""
+    if not file.is_symlink() and file.stat().st_nlink == 1:
+        return
+    part = file.with_name(f".{file.name}.part")
+    shutil.copyfile(file, part)
+    os.replace(part, file)
 
 
 def _product(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from facade.archive import content_of
 from facade.job.capsule import Exec, Name, Output, Quantum, full
-from facade.job.collect import OutputError, Product, problem
+from facade.job.collect import OutputError, Product, make_own, problem
 from facade.job.execute import Ended
 from facade.job.phases import Executed
 
@@ -40,6 +40,7 @@ def compressed(quantum: Quantum, products: Sequence[Product], directory: Path, s
         source = made.get((output.name[0], ""))
         if source is None or by is None:  # an optional output that was not made
             continue
+        make_own(source.file)
         place = source.file.relative_to(directory)
         argv = tuple(by.command(str(place) if not str(place).startswith("-") else f"./{place}"))
         item = _exec(number, argv, source.output, output)

@@ -233,6 +233,14 @@ class TestCompression:
         assert house.run() == 0
         assert (house.archive / "red/b.txt").read_text() == "MADE\nMADE\n"
 
+    def test_an_output_that_is_a_link_in_the_job(self, house: House) -> None:
+        plain, made = house.output("a.txt", save=False), house.output("a.txt", compression=".gz")
+        code = "import os; open('x', 'w').write('x'); os.link('x', 'y'); os.symlink('../y', 'out/a.txt')"
+        house.add(house.python(code, generated=["a.txt"]), outputs=[plain, made],
+                  handling=handled("file", GZIP, compress=True))  # fmt: skip
+        assert house.run() == 0
+        assert gzip.decompress((house.archive / "red/a.txt.gz").read_bytes()) == b"x"
+
     def test_an_optional_output_that_was_not_made(self, house: House) -> None:
         plain = house.output("a.txt", save=False, optional=True)
         made = house.output("a.txt", compression=".gz", optional=True)

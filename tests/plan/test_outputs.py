@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from campaigns import RAWS, planned, small, text, told
+from campaigns import RAWS, lines, planned, small, text, told
 
 from facade.campaign import examine
 from facade.errors import CampaignError
 from facade.loading import _not_installed
 from facade.outputs import Card, Compression, Handling, Junk, Outputs, Treatment
-from facade.plan import Plan, from_text
+from facade.plan import Inputs, Plan, from_text, plan
 from facade.plan.fingerprint import fingerprints
 from facade.plan.foresee import foreseen
+from facade.plan.growth import ensure_grown
 from facade.wcl import loads
 
 COMPRESSED = text().replace("flabel = img", "flabel = img\ncompress_files = True")
@@ -232,3 +233,13 @@ def test_the_draw_of_an_attempt_is_the_same_in_all_its_jobs_and_fair() -> None:
     assert drawn == [Handling("rand_30").keeps_failed(f"Ht0_r11p{number:02}") for number in range(2000)]
     assert 0.25 < sum(drawn) / 2000 < 0.35
     assert not any(Handling("rand_00").keeps_all(str(number)) for number in range(100))
+
+
+def test_what_is_said_of_later_blocks_does_not_change_what_was_planned_before() -> None:
+    whole = text(b="reduce", c="stack").replace("<c>\nmodulelist", "<c>\nplanned = late\nmodulelist")
+    whole = whole.replace("flabel = img", "flabel = img\nallow_empty = True")
+    whole = whole.replace("flabel = coadd", "flabel = coadd\ncompress_files = True")
+    inputs = Inputs({"reduce.file.raw": lines("raw", RAWS)})
+    first, both = (plan(small(whole), inputs, blocks=number) for number in (1, 2))
+    assert (set(first.outputs.modules), set(both.outputs.modules)) == ({"reduce"}, {"reduce", "stack"})
+    ensure_grown(first, both)
