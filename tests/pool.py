@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 import condor_prefix
+from condor_hosts import Hosts
 from condor_pool import Pool
 from debian import ToolError
 
@@ -41,6 +42,28 @@ def condor_pool(request: pytest.FixtureRequest) -> Iterator[CondorPool]:
         pool.stop()
         if request.session.testsfailed:
             print(f"\nthe logs of the HTCondor pool are in {pool.directory}/log", file=sys.stderr)
+        else:
+            shutil.rmtree(directory)
+
+
+@pytest.fixture
+def condor_hosts(request: pytest.FixtureRequest) -> Iterator[Hosts]:
+    """A pool of two execute hosts that share no files with the submit host or each other, for one test to ruin."""
+    directory = Path(tempfile.mkdtemp(prefix="facade-hosts."))
+    progress: list[str] = []
+    hosts = Hosts(directory, condor_prefix.location(), cpus=4)
+    failed = request.session.testsfailed
+    try:
+        condor_prefix.ensure(hosts.prefix, progress.append)
+        hosts.start()
+        hosts.pools["cm"].start_guard(os.getpid())
+        yield hosts
+    except ToolError as error:
+        pytest.fail("\n".join(["no pool of several hosts:", *progress, str(error), "", ADVICE]), pytrace=False)
+    finally:
+        hosts.stop()
+        if request.session.testsfailed > failed:
+            print(f"\nthe logs of the pool of several hosts are in {directory}/*/log", file=sys.stderr)
         else:
             shutil.rmtree(directory)
 

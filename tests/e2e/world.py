@@ -32,6 +32,8 @@ class World:
 
     home: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
+    """What is said before every command, such as what enters another host."""
 
     @property
     def data(self) -> Path:
@@ -44,17 +46,17 @@ class World:
         return {**clean, "PATH": path, "FACADE_HOME": str(self.home), **self.environment, **more}
 
     def with_environment(self, more: Mapping[str, str]) -> World:
-        return World(self.home, {**self.environment, **more})
+        return World(self.home, {**self.environment, **more}, self.prefix)
 
     def start(self, *words: object) -> subprocess.Popen[str]:
-        argv = [str(BIN / "facade"), *map(str, words)]
+        argv = [*self.prefix, str(BIN / "facade"), *map(str, words)]
         return subprocess.Popen(
             argv, env=self.env(), cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     def facade(self, *words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run facade and expect exit *code*."""
-        argv = [str(BIN / "facade"), *map(str, words)]
+        argv = [*self.prefix, str(BIN / "facade"), *map(str, words)]
         done = subprocess.run(argv, env=self.env(), cwd=self.home, text=True, capture_output=True, timeout=300)
         assert done.returncode == code, f"{argv} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
