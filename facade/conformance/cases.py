@@ -133,7 +133,7 @@ def side_by_side(job: Job) -> None:
 def time_limit(job: Job) -> None:
     """A program that takes more time than it may is ended."""
     job.quantum(job.copy("a.txt", "x.txt", "--sleep=30"), inputs=[job.input("a.txt", "a\n")],
-                outputs=[job.output("x.txt")], allowance={"seconds": 2})  # fmt: skip
+                outputs=[job.output("x.txt")], allowance={"seconds": 3})  # fmt: skip
     job.run(1)
     job.failed("timeout")
     _gone(job)
@@ -162,11 +162,12 @@ def second_names(job: Job) -> None:
     job.content("x.txt", "a\n")
 
 
-CASES: tuple[Callable[[Job], None], ...] = (
+Case = Callable[[Job], None]
+CASES: tuple[Case, ...] = (
     one_program, several_programs, failing_program, missing_output, optional_output, list_file, odd_names, printed,
     same_directory, side_by_side, time_limit, told_to_end, second_names,
 )  # fmt: skip
-OPTIONAL = frozenset({second_names})
+OPTIONAL: frozenset[Case] = frozenset({second_names})
 """What a wrapper need not do."""
 
 
