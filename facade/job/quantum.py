@@ -117,6 +117,8 @@ class QuantumRun:
     def _compressed(self, products: Sequence[Product]) -> list[Product]:
         """Compress what is to be compressed; return what was made."""
         needed = {p.output.name for p in products if self._saved(p.output) or self._job.hands_on(p.output.name)}
+        if not self._quantum.compressed:
+            return []
         made = []
 
         def start(item: Exec, argv: Sequence[str]) -> Ended:
