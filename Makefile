@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench condor .venv clean distclean
+.PHONY: help demo test lint bench chaos condor .venv clean distclean
 
 help:  ## this table
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ lint: .venv  ## the checks alone: style, types, floors
 
 bench: .venv  ## measure: every program in bench/
 	@set -e; for program in bench/*.py; do echo "== $$program"; $(BIN)/python "$$program"; done
+
+FAULTS ?= 300
+SEED ?= 1
+chaos: .venv condor  ## break things at random moments of the demo campaign (FAULTS=300 SEED=1; table also in chaos.json)
+	@PYTHONPATH=tests $(BIN)/python -m chaos --faults $(FAULTS) --seed $(SEED) --json chaos.json
 
 condor: .venv  ## a private HTCondor in .tools/condor (FACADE_CONDOR_PREFIX=DIR: elsewhere)
 	@$(BIN)/python tools/condor.py prefix
