@@ -170,7 +170,7 @@ class Job:
     def lines(self, kind: str, quantum: int = 0) -> list[dict[str, Any]]:
         """Return lines of the receipt, of all quanta or of one."""
         found = [line for file in receipt.files(self.root / "jobs", "j") for line in receipt.read(file)]
-        return [one for one in found if one["kind"] == kind and (not quantum or one["quantum"] == 40 + quantum)]
+        return [one for one in found if one["kind"] == kind and (not quantum or one.get("quantum") == 40 + quantum)]
 
     def expect(self, what: str, found: object, wanted: object) -> None:
         """Note a problem unless *found* is what is *wanted*."""
