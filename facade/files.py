@@ -15,6 +15,8 @@ from facade.wcl.template import Scalar
 COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
 MAX_NAME = 255  # bytes; the limit of every file system an archive is likely to lie on
 
+WCL = "wcl:"
+
 _UNFIT = re.compile(r"[/\x00-\x1f]")
 _NUMBER = re.compile(r"([0-9]+)")
 
@@ -23,7 +25,8 @@ _NUMBER = re.compile(r"([0-9]+)")
 class FileType:
     """What is recorded about files of one type: the metadata table and its columns, each (type, source).
 
-    ``source`` is "" (known from planning or given by the ingestor) or ``header:[EXTNAME:]KEY``.
+    ``source`` is "" (known from planning or given by the ingestor), ``wcl:NAME`` (likewise, under another name),
+    ``header:[HDU:]KEY`` or ``function:NAME``.
     """
 
     name: str
@@ -32,6 +35,12 @@ class FileType:
     columns: tuple[tuple[str, str, str], ...] = ()
     archive_path: str = ""
     """Template of the directory below the archive root, for files that are ingested."""
+
+    @property
+    def planned(self) -> tuple[tuple[str, str], ...]:
+        """Columns that planning fills, each with the name of the variable, key or column that it is filled from."""
+        mine = [(column, source) for column, _, source in self.columns if not source or source.startswith(WCL)]
+        return tuple((column, source.removeprefix(WCL).strip().lower() or column) for column, source in mine)
 
     def definition(self) -> dict[str, object]:
         """Return the plain form that capsules and the registry use (docs/contracts.md)."""

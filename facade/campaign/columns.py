@@ -193,6 +193,7 @@ def _kind(spec: Dataset) -> str:
 def _mentioned(campaign: Campaign) -> frozenset[str]:
     """Return every column that the campaign mentions."""
     columns = {name for filetype in campaign.filetypes.values() for name, _, _ in filetype.columns}
+    columns |= {name for filetype in campaign.filetypes.values() for _, name in filetype.planned}
     for one in campaign.modules:
         for spec in one.datasets:
             columns |= {*spec.keys, *(spec.query.output if spec.query else ())}

@@ -456,7 +456,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("hdus", SECTION, "", "headers that become metadata; write <columns>"),
     ),
     *_rows("columns", "0.1.0", ACTIVE,
-        ("<COLUMN>", TEXT, "", f"TYPE, TYPE header:[HDU:]KEY or TYPE function:NAME; TYPE is one of"
+        ("<COLUMN>", TEXT, "", f"TYPE, TYPE header:[HDU:]KEY, TYPE wcl:NAME or TYPE function:NAME; TYPE is one of"
          f" {', '.join(COLUMN_TYPES)}"),
     ),
     *_rows("job_environment", "DESDM", ACTIVE,

@@ -5,6 +5,7 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,13 +25,15 @@ from facade.campaign.supply import check_supply
 from facade.campaign.vocabulary import Vocabulary
 from facade.campaign.words import AT_SUBMISSION, COUNT, LATE, NAME, NAMES, TEXT
 from facade.errors import CampaignError, Fault
-from facade.files import COLUMN_TYPES, FileType
+from facade.files import COLUMN_TYPES, WCL, FileType
 from facade.needs import NOTHING
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
 REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
+_VARIABLE = re.compile(rf"{WCL}\s*[\w-]+$")
+"""``wcl:NAME``, in a column of metadata: the value that planning knows under another name."""
 IDENTITY = ("project", "campaign", "pipeline", "pipeprod", "pipever", "jira_id", "reqnum", "unitname", "attnum")
 MAX_LABEL = 30
 """Longest label, in characters (desdm.md §1.7)."""
@@ -170,13 +173,13 @@ def _filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
             kind, _, source = value.text.partition(" ")
             if kind not in COLUMN_TYPES:
                 faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES, code="F211")
-            if source.strip() and not SOURCE.match(source.strip()):
+            if source.strip() and not (SOURCE.match(source.strip()) or _VARIABLE.match(source.strip())):
                 start = len(value.text) - len(source.strip())
                 message = f"column source '{source.strip()}' is not known"
                 faults.at(
                     value.part(start, len(value.text)),
                     message,
-                    "write header:[HDU:]KEY, function:NAME, or nothing",
+                    "write header:[HDU:]KEY, wcl:NAME, function:NAME, or nothing",
                     code="F212",
                 )
             columns.append((column, kind, source.strip()))

@@ -12,6 +12,7 @@ from functools import cache
 from facade.campaign.faults import Faults, key_of, resolved
 from facade.campaign.keywords import ACTIVE, AS_FACADE_DOES, KEYWORDS, PLANNED, RETIRED, Keyword, keywords_of
 from facade.campaign.words import BELOW, KEYS, LIST, REF, REFS, SECTION, TEXT, BadWord
+from facade.files import WCL
 from facade.wcl.scope import Scope
 from facade.wcl.template import BadReference, MissingVariable
 from facade.wcl.tree import BUILT_IN, Section, Value
@@ -97,8 +98,9 @@ def used_names(root: Section) -> Used:
         if key in _STRUCTURE:
             structure.append(value.text)
         if section.name == "columns":
-            used.keys.add(key)
-            used.named.add(key)
+            variable = value.text.partition(WCL)[2].strip().lower() or key
+            used.keys.update((key, variable))
+            used.named.update((key, variable))
     seen: set[str] = set()
     while structure:
         text = structure.pop()

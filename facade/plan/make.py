@@ -21,14 +21,7 @@ class Maker:
     def __init__(self, bench: Workbench, module: Module) -> None:
         self.bench, self.module = bench, module
         self.kept, self.suffixes = kept(module), suffixes(module)
-        self.columns = {
-            name: [
-                column
-                for column, _, source in bench.campaign.filetypes[module.files[name].filetype].columns
-                if not source
-            ]
-            for name in module.outputs
-        }
+        self.columns = {name: bench.campaign.filetypes[module.files[name].filetype].planned for name in module.outputs}
 
     def directory(self, text: str, what: str, where: str) -> str:
         """Return a directory in its plainest spelling; raises BadReference if it leaves its root."""
@@ -48,9 +41,9 @@ class Maker:
         for name in naming.metadata:
             if name in values:
                 described[name] = values[name]
-        for column in self.columns[spec.name]:
-            if column in values and column not in described:
-                described[column] = values[column]
+        for column, name in self.columns[spec.name]:
+            if name in values and column not in described:
+                described[column] = values[name]
         for name in naming.needed:
             if name not in described:
                 raise MissingVariable(name, tuple(values))

@@ -253,8 +253,8 @@ class Compiler:
         filetype = self.campaign.filetypes.get(spec.filetype)
         scope = self.campaign.scope(self.module, spec.section)
         result: dict[str, Template] = {}
-        for column, _, source in filetype.columns if filetype else ():
-            value = None if source or column in self.late else scope.lookup(column)
+        for column, name in filetype.planned if filetype else ():
+            value = None if name in self.late else scope.lookup(name)
             if isinstance(value, Value):
                 found = self.expanded(value, spec.section, frozenset())
                 varies = found.choices and found.choices.keys() <= named.choices.keys()

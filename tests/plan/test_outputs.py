@@ -243,3 +243,16 @@ def test_what_is_said_of_later_blocks_does_not_change_what_was_planned_before() 
     first, both = (plan(small(whole), inputs, blocks=number) for number in (1, 2))
     assert (set(first.outputs.modules), set(both.outputs.modules)) == ({"reduce"}, {"reduce", "stack"})
     ensure_grown(first, both)
+
+
+def test_metadata_may_have_other_names_than_what_they_come_from() -> None:
+    whole = text().replace(
+        "visit = int\n", "visit = int\n            expnum = int wcl: visit\n            who = text wcl:Observer\n"
+    )
+    whole = whole.replace(
+        "            visit = int\n", "            visit = int\n            filter = text wcl:band\n", 1
+    )
+    plan = planned(whole + "observer = me\n")
+    known = plan.files[plan.quanta[0].outputs[0].file].metadata
+    assert {key: known[key] for key in ("expnum", "who", "filter")} == {"expnum": 9, "who": "me", "filter": "r"}
+    assert small(whole + "observer = me\n").warnings == ()
