@@ -517,8 +517,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("shared_filesystem", BOOL, "True", "whether HTCondor's machines see run directories under the same path"
          " ([htcondor.md](htcondor.md))"),
         ("python", PATH, "", "Python with facade on those machines; without it, the one that submits"),
-        ("send_credentials", BOOL, "False", "whether files with passwords go along with jobs to machines without a shared"
-         " file system"),
+        ("send_credentials", BOOL, "False", "whether files with passwords go along with jobs to machines without a"
+         " shared file system"),
         ("include_path", LIST, "", "folders in which <<include>> looks last"),
         ("filetypes", PATH, "hsc/filetypes.wcl", "filetypes that facade ingest knows without --definitions"),
         ("permitted_functions", LIST, "", "modules whose functions campaigns may call though they are not registered"),
