@@ -50,7 +50,7 @@ class HostPool(Pool):
 
     def start_in(self, namespaces: Sequence[str], script: str, cpus: int, settings: Iterable[str]) -> None:
         """Write the configuration and start the daemons behind *script*, inside of *namespaces*."""
-        who = identity()
+        who = identity(0)  # for all hosts are in a namespace in which whoever starts them is root
         self.write(who, cpus, [SETTINGS, *settings])
         words = [*who.become, str(self.prefix / "sbin/condor_master"), "-pidfile", str(self.pidfile), "-f"]
         # "$@" is the command; a host ends with its standard input, so nothing outlives whoever made it

@@ -36,16 +36,17 @@ class Identity:
     is_another: bool = False
 
 
-def identity() -> Identity:
-    """The invoking user, or what stands in for a user that HTCondor does not accept."""
+def identity(uid: int | None = None) -> Identity:
+    """The invoking user (or *uid*), or what stands in for a user that HTCondor does not accept."""
+    uid = os.geteuid() if uid is None else uid
     daemon = pwd.getpwnam("daemon")
-    if os.geteuid() != 0:
+    if uid != 0:
         with suppress(KeyError):
-            return Identity((), pwd.getpwuid(os.geteuid()).pw_name)
+            return Identity((), pwd.getpwuid(uid).pw_name)
     namespace = ("unshare", "--user", f"--map-user={daemon.pw_uid}", f"--map-group={daemon.pw_gid}", "--")
     if subprocess.run([*namespace, "true"], capture_output=True).returncode == 0:
         return Identity(namespace, "daemon")
-    if os.geteuid() == 0:
+    if uid == 0:
         rights = "+dac_override,+fowner"
         become = ("setpriv", f"--reuid={daemon.pw_uid}", f"--regid={daemon.pw_gid}", "--init-groups")
         # without the bit, access(2) denies what open(2) grants
