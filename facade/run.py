@@ -17,6 +17,7 @@ from facade.engines import local
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.job import receipt
+from facade.leftovers import clear
 from facade.registry import Address, Registry
 from facade.registry.values import Attempt, Ids
 from facade.site import CREDENTIALS, Site
@@ -78,9 +79,12 @@ def ensure_idle(attempt: Attempt) -> None:
 
 
 def read_receipts(registry: Registry, run: RunDirectory) -> None:
-    """Tell the registry what the receipts of all jobs say that it does not know as succeeded (again: no change)."""
-    states = registry.job_states(run.attempt_id)
-    wanted = {run.stem(n) for n, state in states.items() if state is not State.SUCCEEDED}
+    """Tell the registry what receipts say that it may not know (again: no change).
+
+    A job that succeeded when it was run again may have been killed before, with a word on its lips: also its earlier
+    receipts count. Those of jobs that succeeded at once are known, or they would not be known as succeeded.
+    """
+    wanted = {run.stem(number) for number in registry.troubled_jobs(run.attempt_id)}
     for folder in sorted({stem.parent for stem in wanted}):
         # one look at each folder: it holds the receipts of a thousand jobs
         for path in sorted(folder.glob("*.receipt.*.jsonl")):
@@ -125,6 +129,8 @@ def _close(registry: Registry, attempt: Attempt) -> None:
         registry.finish(attempt.id, State.FAILED)
     elif any(state is not State.PLANNED for state in states.values()):
         registry.finish(attempt.id, State.LOST)
+    if started := [number for number, runs in registry.troubled_jobs(attempt.id).items() if runs]:
+        clear(RunDirectory.read(Path(attempt.run_dir)), started)
 
 
 def _explain(registry: Registry, attempt: Attempt, ids: Ids, states: Mapping[int, State]) -> None:

@@ -211,6 +211,10 @@ class Registry:
         """Return the state of each job, by jobnum."""
         return runs.job_states(self._session, attempt_id)
 
+    def troubled_jobs(self, attempt_id: int) -> dict[int, int]:
+        """Return how often each job was started, by jobnum, of those that have not succeeded at the first try."""
+        return runs.troubled_jobs(self._session, attempt_id)
+
     def quantum_states(self, attempt_id: int) -> dict[int, State]:
         """Return the state of each quantum, by wrapnum."""
         return runs.quantum_states(self._session, attempt_id)

@@ -113,6 +113,16 @@ def job_states(session: Session, attempt_id: int) -> dict[int, State]:
     return {row["jobnum"]: State(row["state"]) for row in rows}
 
 
+def troubled_jobs(session: Session, attempt_id: int) -> dict[int, int]:
+    """Return the jobs that have not succeeded at the first try, and how often each was started, as far as is known."""
+    rows = session.rows(
+        "select jobnum, run from pfw_job join task on id = task_id where pfw_attempt_id = %s"
+        " and (state <> 'succeeded' or run > 1) order by jobnum",
+        (attempt_id,),
+    )
+    return {row["jobnum"]: row["run"] for row in rows}
+
+
 def quantum_states(session: Session, attempt_id: int) -> dict[int, State]:
     """Return the state of each quantum, by wrapnum."""
     rows = session.rows(
