@@ -83,6 +83,12 @@ CODES: dict[str, str] = {
     "F232": "A category in <max_jobs> is that of no module or block. Mend its name, or remove the line.",
     "F233": "The first block is to be planned late, but there is nothing that it could wait for. Remove 'planned'.",
     "F235": "The arguments of the program that compresses outputs do not say where the file's name belongs.",
+    "F236": "The target archive is asked for but not named, or is none of the site file's archives, or is the home"
+    " archive. Name one that the site file has in <archive>.",
+    "F237": "Outputs are to come home later than their job, and nothing keeps them until then. Name a target_archive"
+    " and set use_target_archive_output = job, or let jobs bring them home.",
+    "F238": "Inputs are not to be taken from home by jobs, and there is nowhere else. Name a target_archive and set"
+    " use_target_archive_input = job.",
     # F3: modules
     "F301": "A module does not say which wrapper runs it. Add wrappername, or noop = True if it only finds data.",
     "F302": "A module has no exec section, so it runs nothing. Add <exec_1>, or noop = True if it only finds data.",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from facade.campaign import Campaign, read
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, MissingInputError, RefusedError
+from facade.homing import take_along
 from facade.inputs import Found, Standing, plan_on
 from facade.materialise import made_again
 from facade.plan import Plan, from_text
@@ -55,6 +56,7 @@ def prepare(registry: Registry, site: Site, campaign: Campaign, wish: Wish) -> P
         CampaignError, MissingInputError: as `facade.inputs.plan_on`.
         InputError, RefusedError, TransferError: as `facade.reuse.consider`.
     """
+    _look_in(registry, site, campaign)
     plan, found = plan_on(campaign, registry, Standing())
     considered = consider(registry, site, plan, wish)
     while considered.plan.later and not considered.counts[Decision.RUN]:
@@ -62,6 +64,11 @@ def prepare(registry: Registry, site: Site, campaign: Campaign, wish: Wish) -> P
         made = {quantum.wrapnum: one.source for quantum, one in pairs if one.source is not None}
         considered, found = _grown(registry, site, campaign, Prepared(considered, found), wish, made)
     return Prepared(considered, found)
+
+
+def _look_in(registry: Registry, site: Site, campaign: Campaign) -> None:
+    """Have inputs looked for where jobs read, and at home: what lies there alone may be copied, or missed by name."""
+    registry.look_in(tuple(dict.fromkeys([*campaign.keeping.read(site.archive), site.archive])))
 
 
 def planning(campaign: Campaign, considered: Considered, found: Found, wish: Wish) -> Planning | None:
@@ -90,6 +97,7 @@ def _grown(
         RefusedError: the plan so far is not the beginning of the new one.
         MissingInputError: a query found nothing, or what is read was not made.
     """
+    _look_in(registry, site, campaign)
     plan, known = before.considered.plan, _names(before.considered.plan, made)
     standing = Standing(
         planned=len(plan.blocks), found=before.found, made=known, attnum=attempt.attnum if attempt else None
@@ -136,7 +144,9 @@ def plan_later(registry: Registry, site: Site, attempt: Attempt, block: str) -> 
             said = str(error) if isinstance(error, FacadeError) else f"{type(error).__name__}: {error}"
             registry.mark([waiting[0].task_id], State.FAILED, said)
             raise
-    return made_again(registry, site, attempt)
+    run = made_again(registry, site, attempt)
+    take_along(registry, site, run)
+    return run
 
 
 def _ensure_done(registry: Registry, attempt: Attempt, block: str, first: str) -> None:
@@ -159,7 +169,7 @@ def _extend(registry: Registry, site: Site, attempt: Attempt) -> None:
     document.functions = site.function
     campaign = read(document)
     wish = Wish(reuse=NONE if kept.reuse == REFUSE else kept.reuse, verify=kept.verify, selection=ALL)
-    carried = list(registry.carried(attempt.id, site.archive))
+    carried = list(registry.carried(attempt.id, plan.keeping.read(site.archive)))
     before = Prepared(_considered(plan, carried), Found.read(kept.found))
     made = {one.wrapnum: _success(one) for one in carried if one.task_id is not None}
     considered, found = _grown(registry, site, campaign, before, wish, made, attempt)

@@ -47,7 +47,7 @@ def examine_campaign(site: Site, path: Path, settings: Sequence[str] = ()) -> Ex
         document, tags = error.mended, error.faults
     set_values(document, settings)
     found = examine(document)
-    more = [*tags, *foreseen(found), *_not_installed(found.campaign)]
+    more = [*tags, *foreseen(found), *_not_installed(found.campaign), *_no_archive(found.campaign, site)]
     return replace(found, faults=tuple(in_order([*found.faults, *more])))
 
 
@@ -70,6 +70,17 @@ def _not_installed(campaign: Campaign) -> list[Fault]:
             message = f"no query code or executable is called '{query.program}'"
             faults.append(campaign.document.fault(message, query.at, code="F601", remedy=remedy))
     return [*faults, *_no_functions(campaign)]
+
+
+def _no_archive(campaign: Campaign, site: Site) -> Iterator[Fault]:
+    """Yield the fault that the campaign's target archive is none of the site, or is that at home."""
+    name, at = campaign.keeping.target, campaign.document.root.value("target_archive")
+    if not name or (name in site.archives and name != site.archive):
+        return
+    others = [other for other in site.archives if other != site.archive]
+    message = f"the site file has no archive '{name}'" if name != site.archive else f"'{name}' is the archive at home"
+    remedy = did_you_mean(name, others) or f"others in its <archive> section: {', '.join(others) or 'none'}"
+    yield campaign.document.fault(message, at, code="F236", remedy=remedy)
 
 
 def _no_functions(campaign: Campaign) -> list[Fault]:

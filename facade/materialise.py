@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from facade.engines.rundir import CAPSULES, COMMON, SHARD, EngineJob, RunDirectory, folder
@@ -56,6 +57,7 @@ def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDire
         archive=site.archive,
         archive_root=site.archive_root,
         archive_options=site.archive_options,
+        target=site.place(plan.keeping.target) if plan.keeping.target else None,
         environment={"PATH": search},
     )
     cutter = Cutter(plan, ids, around)
@@ -66,7 +68,8 @@ def materialise(site: Site, attempt: Attempt, plan: Plan, ids: Tasks) -> RunDire
         path = root / folder(number * SHARD) / CAPSULES
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, [text])
-    run = table(plan, root, attempt.name, attempt.attnum, attempt.id)
+    used = (site.archive, plan.keeping.target) if plan.keeping.target else (site.archive,)
+    run = replace(table(plan, root, attempt.name, attempt.attnum, attempt.id), archives=used)
     run.write()
     return run
 
@@ -85,6 +88,8 @@ def table(plan: Plan, path: Path, name: str, attnum: int, attempt_id: int) -> Ru
         max_jobs=plan.max_jobs,
         max_idle=plan.max_idle,
         later=tuple(block.name for block in plan.later),
+        homing=plan.keeping.homing,
+        taking=plan.keeping.takes,
     )
 
 

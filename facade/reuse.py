@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from facade.archive import open_archive
+from facade.archive.layers import layered
 from facade.digest import combined, reading
-from facade.errors import RefusedError
+from facade.errors import MissingInputError, RefusedError
+from facade.keeping import NEVER, TARGET
 from facade.plan import Plan, from_text
 from facade.plan.applied import applied
 from facade.plan.decide import Decided, Decision, Made, Reason, Selection, Success, decide, wanted
@@ -102,6 +104,7 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish, *, apart: i
         InputError: a selection means nothing in this plan.
         RefusedError: reuse is to be refused, and there is something to reuse.
         TransferError: the archive cannot be reached.
+        MissingInputError: inputs do not lie where jobs are to read them.
     """
     asked, scope = wanted(plan, wish.selection), "unit" if wish.reuse == REFUSE else wish.reuse
     programs, forced = identities(plan), registry.forced(*plan.unit)
@@ -110,7 +113,7 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish, *, apart: i
             forced[loop_key(quantum)] = forced.get(loop_key(quantum), 0) + 1
     prints = fingerprints(plan, programs, forced)
     successes = {} if scope == NONE else _Past(registry, site, plan, prints, scope, apart).successes()
-    archive = _Watched(site, wish.verify)
+    archive = _Watched(site, plan, wish.verify)
     found = decide(plan, prints.plan, successes, asked, archive.has)
     gone = {
         key: archive.missing(successes[key][0])
@@ -118,9 +121,24 @@ def consider(registry: Registry, site: Site, plan: Plan, wish: Wish, *, apart: i
         if one.reason is Reason.GONE
     }
     considered = Considered(plan, programs, forced, prints, found, gone)
+    if plan.keeping.inputs == NEVER:
+        _ensure_at_hand(registry, site, considered.remaining)
     if wish.reuse == REFUSE and considered.counts[Decision.REUSE]:
         raise _refused(considered)
     return considered
+
+
+def _ensure_at_hand(registry: Registry, site: Site, plan: Plan) -> None:
+    """Make sure that inputs lie in the target archive, where jobs are to take them from there alone."""
+    names = [(file.filename, file.compression) for file in plan.files if file.producer == 0]
+    target = plan.keeping.target
+    if lost := [f"{one.filename}{one.compression}" for one in registry.elsewhere(names, target, site.archive)]:
+        more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+        raise MissingInputError(
+            f"with 'use_home_archive_input = never' inputs must lie in archive '{target}', and these do not:"
+            f" {', '.join(lost[:SHOWN])}{more}",
+            remedy=f"use_home_archive_input = {TARGET} has them copied there before jobs start",
+        )
 
 
 class _Past:
@@ -130,7 +148,8 @@ class _Past:
         self, registry: Registry, site: Site, plan: Plan, prints: Fingerprints, scope: str, apart: int | None
     ) -> None:
         self._registry, self._plan, self._prints = registry, plan, prints
-        self._scope, self._archive, self._apart = scope, site.archive, apart
+        self._scope, self._apart = scope, apart
+        self._archives = plan.keeping.read(site.archive)
         self._found: dict[str, list[Success]] = {}
 
     def successes(self) -> dict[str, list[Success]]:
@@ -150,7 +169,7 @@ class _Past:
             list(wanted),
             scope=self._scope,
             identity=self._plan.identity,
-            archive=self._archive,
+            archives=self._archives,
             contents=contents,
             apart=self._apart,
         )
@@ -199,10 +218,11 @@ def _refused(considered: Considered) -> RefusedError:
 
 
 class _Watched:
-    """The site's archive, asked whether files are there; remembers which are not."""
+    """The archives that jobs read, asked whether files are there; remembers which are not."""
 
-    def __init__(self, site: Site, verify: str) -> None:
-        self._archive, self._verify = open_archive(site.archive, site.archive_root, site.archive_options), verify
+    def __init__(self, site: Site, plan: Plan, verify: str) -> None:
+        read = [open_archive(*site.place(name)) for name in plan.keeping.read(site.archive)]
+        self._archive, self._verify = layered(read, read), verify
         self._missing: set[str] = set()
 
     def has(self, made: Made) -> bool:

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facade import engines
+from facade import engines, homing
 from facade.engines import local
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
@@ -184,9 +184,14 @@ def _carried_out(attempt: Attempt) -> str:
 
 
 def _close_planned(registry: Registry, attempt: Attempt) -> None:
-    """All that is planned has succeeded: it is over if nothing is left to be planned."""
+    """All that is planned has succeeded: it is over if nothing is left to be planned, and all is home."""
     waiting = registry.unplanned(attempt.id)
-    if not waiting:
+    if not waiting and homing.astray(registry, RunDirectory.read(Path(attempt.run_dir))):
+        trouble = homing.trouble(registry, attempt)
+        state = State.FAILED if trouble else State.LOST
+        registry.mark([attempt.task_id], state, trouble)
+        registry.finish(attempt.id, state)
+    elif not waiting:
         registry.finish(attempt.id, State.SUCCEEDED)
     elif waiting[0].state is State.FAILED:
         registry.finish(attempt.id, State.FAILED)
@@ -245,6 +250,7 @@ def start(
     if attempt.state.final:
         registry.mark([attempt.task_id], State.RUNNING, f"resumed by engine {engine}")
     environment = _environment(site, address)
+    homing.take_along(registry, site, run, stop)
     if engine == "htcondor":
         from facade.engines import htcondor
 
@@ -252,9 +258,10 @@ def start(
             run,
             done=done,
             environment=environment,
-            hosts=execute_hosts(site, address),
+            hosts=execute_hosts(site, address, run.archives),
             finish_argv=finish_argv(attempt.name),
             plan_argv=plan_argv(attempt.name),
+            home_argv=home_argv(attempt.name),
         )
         registry.set_engine(attempt.id, "htcondor", cluster)
         return
@@ -267,6 +274,7 @@ def start(
         on_event=lambda event: None,
         stop=stop,
         grow=partial(_growing, grow),
+        home=partial(bring_home, registry, site, stop=stop),
     )
 
 
@@ -280,13 +288,25 @@ def _growing(grow: Callable[[str], RunDirectory], block: str) -> RunDirectory | 
         return None
 
 
+def bring_home(registry: Registry, site: Site, run: RunDirectory, stop: threading.Event | None = None) -> bool:
+    """Bring home what jobs of a run stored elsewhere, as far as their receipts tell; see `facade.homing.try_home`."""
+    read_receipts(registry, run)
+    return homing.try_home(registry, site, run, stop)
+
+
 def write_later(site: Site, attempt: Attempt, address: Address, run: RunDirectory, block: str) -> None:
     """Write the DAG of *block*, which has just been planned, and of those planned with it."""
     from facade.engines import htcondor
 
     environment = _environment(site, address)
-    hosts = execute_hosts(site, address)
-    htcondor.write_later(run, block, environment=environment, hosts=hosts, plan_argv=plan_argv(attempt.name))
+    htcondor.write_later(
+        run,
+        block,
+        environment=environment,
+        hosts=execute_hosts(site, address, run.archives),
+        plan_argv=plan_argv(attempt.name),
+        home_argv=home_argv(attempt.name),
+    )
 
 
 def _environment(site: Site, address: Address) -> dict[str, str]:
@@ -295,8 +315,8 @@ def _environment(site: Site, address: Address) -> dict[str, str]:
     return {**site.passing(), **address.environment(), **condor}
 
 
-def execute_hosts(site: Site, address: Address) -> Hosts:
-    """Return the machines of HTCondor's pool as this site has them.
+def execute_hosts(site: Site, address: Address, archives: Sequence[str] = ()) -> Hosts:
+    """Return the machines of HTCondor's pool as this site has them, for jobs that use *archives* (that at home).
 
     Raises:
         InputError: jobs could not reach the archive from there.
@@ -306,16 +326,18 @@ def execute_hosts(site: Site, address: Address) -> Hosts:
     python, environment = site.python or sys.executable, {**site.passing(), **address.environment()}
     if site.shared_filesystem:
         return Hosts(python=python, environment=environment)
-    if not site.archive_everywhere:
-        raise InputError(
-            f"jobs cannot reach archive '{site.archive}' ({site.archive_root}): the site file says shared_filesystem ="
-            " False, and its root is a path",
-            remedy="give the archive a root that is an address (https://…, s3://…), or say 'shared = True' in its"
-            " section if all machines of the pool see that path (docs/htcondor.md)",
-        )
+    for name in archives or (site.archive,):
+        if not site.everywhere(name):
+            raise InputError(
+                f"jobs cannot reach archive '{name}' ({site.place(name).root}): the site file says shared_filesystem ="
+                " False, and its root is a path",
+                remedy="give the archive a root that is an address (https://…, s3://…), or say 'shared = True' in its"
+                " section if all machines of the pool see that path (docs/htcondor.md)",
+            )
     # paths of this machine mean nothing there, nor does a database that only this machine reaches
     environment = {} if address.local else address.environment()
-    files = [site.archive_options[key] for key in CREDENTIALS if site.archive_options.get(key)]
+    options = [site.place(name).options for name in archives or (site.archive,)]
+    files = list(dict.fromkeys([one[key] for one in options for key in CREDENTIALS if one.get(key)]))
     if address.passfile and environment:
         files.append(str(address.passfile))
     if not site.send_credentials:
@@ -328,6 +350,11 @@ def execute_hosts(site: Site, address: Address) -> Hosts:
 def plan_argv(name: str) -> list[str]:
     """Return what plans a block of attempt *name*, whose name comes behind it."""
     return [sys.executable, "-m", "facade", "engine", "plan", name]
+
+
+def home_argv(name: str) -> list[str]:
+    """Return what brings outputs of attempt *name* home."""
+    return [sys.executable, "-m", "facade", "engine", "home", name]
 
 
 def finish_argv(name: str) -> list[str]:

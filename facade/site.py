@@ -13,10 +13,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from facade import plugins
 from facade.errors import CampaignError, InputError
 from facade.wcl import Document, Section, did_you_mean, load, loads
+
+
+class Place(NamedTuple):
+    """Where an archive is: an absolute path or an address, and the other keys of its section in the site file."""
+
+    name: str
+    root: str
+    options: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +95,31 @@ class Site:
             base=self.defaults,
         )
 
+    def place(self, name: str) -> Place:
+        """Return where the archive called *name* is.
+
+        Raises:
+            InputError, CampaignError: the site file has none of that name, or it cannot be.
+        """
+        if name == self.archive:
+            return Place(self.archive, self.archive_root, self.archive_options)
+        if name not in self.archives:
+            known = ", ".join(self.archives) or "none"
+            raise InputError(
+                f"the site file has no archive '{name}'", remedy=f"in its <archive> section there are: {known}"
+            )
+        return Place(name, *_archive(self.home, self.document, name))
+
     @property
-    def archive_everywhere(self) -> bool:
-        """True if the machines of the pool reach the archive as this one does."""
-        section = self.document.root.path(f"archive.{self.archive}")
+    def archives(self) -> tuple[str, ...]:
+        """Names of the archives that the site file describes."""
+        return tuple(name for name, _ in (self.document.root.section("archive") or Section()).sections())
+
+    def everywhere(self, name: str) -> bool:
+        """Say whether the machines of the pool reach archive *name* as this one does."""
+        section = self.document.root.path(f"archive.{name}")
         shared = isinstance(section, Section) and _truth(section, "shared", False)
-        return self.shared_filesystem or shared or "://" in self.archive_root
+        return self.shared_filesystem or shared or "://" in self.place(name).root
 
     @property
     def function(self) -> Callable[[str], Callable[..., object]]:
@@ -103,9 +131,10 @@ class Site:
         """What the site file lays beneath every campaign."""
         document = self.document
         layers = dict.fromkeys(document.sources, "site")
-        return Document(
-            document.root.section("defaults") or Section(), document.sources, document.included_from, layers=layers
-        )
+        defaults, target = document.root.section("defaults") or Section(), document.root.value("target_archive")
+        if target is not None and defaults.value("target_archive") is None:
+            defaults.set("target_archive", target)
+        return Document(defaults, document.sources, document.included_from, layers=layers)
 
     @property
     def filetypes(self) -> Path:

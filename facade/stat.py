@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from facade import engines
+from facade import engines, homing
 from facade.errors import FacadeError
 from facade.registry import Registry
 from facade.registry.values import Attempt, Failure, Overview
@@ -92,6 +92,8 @@ def report(registry: Registry, attempt: Attempt) -> Report:
     queue = engines.queue(attempt.engine, attempt.engine_job or "") if holder and attempt.engine else None
     if held := (queue or {}).get("held"):
         trouble.append(f"{held} jobs are held; once the cause is gone: facade release {attempt.name}")
+    if attempt.state is not State.SUCCEEDED and (said := homing.trouble(registry, attempt)):
+        trouble.append(said)
     return Report(overview, holder, tuple([*trouble, *_advice(overview, holder)]), queue)
 
 

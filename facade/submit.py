@@ -72,7 +72,8 @@ def register(
     own = dict(zip([q.wrapnum for q in whole.quanta], considered.prints.own, strict=True))
     wanted = plan.identity.get("attnum")
     registry.ensure_metadata_tables(_definitions(plan))
-    registry.set_archive(site.archive, site.archive_root)
+    for name in {site.archive, plan.keeping.target} - {""}:
+        registry.set_archive(name, site.place(name).root)
     identity = {key: value for key, value in plan.identity.items() if key != "attnum"}
     with registry.submission(
         identity, uuid.uuid4(), operator, int(str(wanted)) if wanted is not None else None

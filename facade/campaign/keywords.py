@@ -202,9 +202,21 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("dagman_max_idle", COUNT, "", "how many idle jobs DAGMan leaves in the queue"),
         ("target_site", NAME, "", "<site> section in which variables are looked for; where jobs run, --engine and the"
          " site file say"),
-        ("target_archive", NAME, "", "<archive> section in which variables are looked for"),
-        ("home_archive", NAME, "", "the same, if there is no target_archive; which archive keeps the files, the site"
-         " file says"),
+        ("target_archive", NAME, "", "archive on the cluster's disk, of those in the site file ([site.md](site.md));"
+         " use_target_archive_input and _output say what for; variables are looked for in its <archive> section"),
+        ("home_archive", NAME, "", "<archive> section in which variables are looked for if there is no target_archive;"
+         " which archive keeps the files, the site file says"),
+        ("use_home_archive_input", choice("target_archive", "wrapper", "all", "never"), "wrapper", "when what does not"
+         " lie in the target archive is copied from home: wrapper, by the job before each quantum; all, by the job for"
+         " all its quanta when it starts; target_archive, into the target archive before jobs start; never, it must"
+         " lie there"),
+        ("use_home_archive_output", choice("wrapper", "job", "block", "run", "never"), "job", "when outputs are copied"
+         " home: wrapper and job, by the job, after each quantum; block and run, from the target archive, when the"
+         " block or the attempt is done; never, they stay in the target archive"),
+        ("use_target_archive_input", choice("job", "never"), "never", "job: inputs that lie in the target archive are"
+         " taken from there; what jobs stored there always is"),
+        ("use_target_archive_output", choice("wrapper", "job", "never"), "never", "wrapper and job: jobs store outputs"
+         " in the target archive, after each quantum"),
         ("block", SECTION, REQUIRED, "the blocks"),
         ("module", SECTION, REQUIRED, "the modules"),
         ("filename_pattern", SECTION, "", "templates of file names"),
@@ -226,13 +238,6 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("config_version", TEXT, "", "version of the pipeline's configuration"),
     ),
     *_rows("campaign", "DESDM", PLANNED,
-        ("use_home_archive_input", choice("target_archive", "wrapper", "all", "never"), "wrapper", "when inputs are"
-         " copied from the home archive; facade does it before each quantum"),
-        ("use_home_archive_output", choice("wrapper", "job", "block", "run", "never"), "job", "when outputs are"
-         " copied to the home archive; facade does it after each quantum"),
-        ("use_target_archive_input", choice("job", "never"), "never", "the same, from an archive beside the jobs"),
-        ("use_target_archive_output", choice("wrapper", "job", "never"), "never", "the same, to an archive beside the"
-         " jobs"),
         ("archive_transfer", SECTION, "", "how files go from archive to archive"),
         ("job_file_mvmt", SECTION, "", "how files go between jobs and archives; facade has one way, with checksums"),
         ("when_to_email", choice("never", "run", "block"), "run", "when mail is sent; facade sends none, see facade"
@@ -510,6 +515,7 @@ KEYWORDS: tuple[Keyword, ...] = (
     *_rows("site", "0.1.0", ACTIVE,
         ("database", TEXT, "", "URL of the PostgreSQL server; without it facade keeps one itself"),
         ("home_archive", NAME, "home", "archive that keeps the files"),
+        ("target_archive", NAME, "", "target_archive of campaigns that name none"),
         ("archive", SECTION, "", "the archives"),
         ("runs", PATH, "runs", "where run directories go"),
         ("workers", COUNT, "", "worker processes of the local engine; without it, one for each CPU"),
@@ -529,7 +535,6 @@ KEYWORDS: tuple[Keyword, ...] = (
 """Every keyword, section by section."""
 
 AS_FACADE_DOES = {
-    "use_home_archive_output": "wrapper",
     "when_to_email": "never",
     "submit_files_mvmt": "True",
     "stop_on_fail": "False",

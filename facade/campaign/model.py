@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from facade.errors import Fault
 from facade.files import FileType
+from facade.keeping import AT_HOME, Keeping
 from facade.messages import Rules
 from facade.needs import NOTHING, Allowance, Needs
 from facade.outputs import FILE, Compression, Junk
@@ -254,6 +255,8 @@ class Campaign:
     filetypes: Mapping[str, FileType]
     throttles: Throttles = field(default_factory=Throttles)
     junk: Junk = field(default_factory=Junk)
+    keeping: Keeping = AT_HOME
+    """Which archive keeps what."""
     warnings: tuple[Fault, ...] = ()
 
     @property

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from facade.campaign import resources
 from facade.campaign.among import check_among
+from facade.campaign.archives import keeping
 from facade.campaign.check import check_variables
 from facade.campaign.columns import Columns
 from facade.campaign.faults import Faults, Keys, in_order
@@ -31,9 +32,9 @@ from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
-REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
 _VARIABLE = re.compile(rf"{WCL}\s*[\w-]+$")
 """``wcl:NAME``, in a column of metadata: the value that planning knows under another name."""
+REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
 IDENTITY = ("project", "campaign", "pipeline", "pipeprod", "pipever", "jira_id", "reqnum", "unitname", "attnum")
 MAX_LABEL = 30
 """Longest label, in characters (desdm.md §1.7)."""
@@ -82,6 +83,7 @@ def examine(document: Document) -> Examined:
     blocks = _Blocks(bare, filetypes, vocabulary, faults)
     campaign = replace(bare, identity=_identity(root, keys), filetypes=filetypes, blocks=blocks.read(keys))
     campaign = replace(campaign, throttles=resources.throttles(root, keys), junk=junk(root, keys))
+    campaign = replace(campaign, keeping=keeping(root, keys, faults))
     resources.check_categories(root, _categories(campaign.blocks), faults)
     _check_run(root, keys)
     _check_shared(root, vocabulary, keys.scope)

@@ -23,7 +23,18 @@ from facade.plan import Plan
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.reuse import consider
-from facade.run import alive, detach, ensure_idle, execute_hosts, find, settle, start, write_later
+from facade.run import (
+    alive,
+    bring_home,
+    detach,
+    ensure_idle,
+    execute_hosts,
+    find,
+    open_run,
+    settle,
+    start,
+    write_later,
+)
 from facade.run import remove as stop_attempt
 from facade.stat import report
 from facade.states import State
@@ -97,7 +108,8 @@ def submit(
 
 def _check_programs(made: Plan, engine: str) -> None:
     if engine == "htcondor":
-        execute_hosts(site(), address())  # refuses before anything is registered
+        used = (site().archive, *filter(None, [made.keeping.target]))
+        execute_hosts(site(), address(), used)  # refuses before anything is registered
     missing = missing_programs(made, site()) if engine == "local" else []
     if missing:
         raise InputError(
@@ -248,6 +260,25 @@ def engine_plan(attempt: str, block: str) -> int:
         talk(str(error))
         return FAILED
     return DONE
+
+
+@engine.command("home")
+@click.argument("attempt")
+def engine_home(attempt: str) -> int:
+    """Bring home what jobs of ATTEMPT have stored in the archive on the cluster's disk. Said again: no change.
+
+    Exit code 75 if the registry cannot be reached: trying again may help.
+    """
+    try:
+        with registry() as opened:
+            found = find(opened, attempt)
+            return DONE if bring_home(opened, site(), open_run(opened, site(), found)) else FAILED
+    except RegistryError as error:
+        talk(str(error))
+        return RETRY
+    except FacadeError as error:
+        talk(str(error))
+        return FAILED
 
 
 @engine.command("finish")

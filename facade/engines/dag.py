@@ -13,6 +13,7 @@ from operator import attrgetter
 from facade.engines import condor_needs, descriptions
 from facade.engines.descriptions import Hosts, Options
 from facade.engines.rundir import EngineJob, RunDirectory, folder
+from facade.keeping import BLOCK, RUN
 
 FILE = "facade.dag"
 """The DAG is RUN/dag/facade.dag. Run by hand: ``cd RUN/dag && condor_submit_dag facade.dag``."""
@@ -56,14 +57,15 @@ def lines(
     hosts: Hosts,
     finish_argv: Sequence[str],
     plan_argv: Sequence[str] = (),
+    home_argv: Sequence[str] = (),
     options: Options,
 ) -> Iterator[str]:
     """Yield the text of the DAG of *run*, a line or two at a time; jobs in *done* are marked so and not run again.
 
     *hosts* run the jobs; *finish_argv* is run once at the end on the submit host, whatever happened. Blocks that are
     not planned yet come as a DAG of their own (`later_lines`), once *plan_argv*, to which the name of the block is
-    added, has written it. *environment* is that of these two, readable by everybody who can see the run directory or
-    the queue.
+    added, has written it. *home_argv* brings outputs home where the run says so, beside the blocks that follow.
+    *environment* is that of these three, readable by everybody who can see the run directory or the queue.
 
     Raises:
         InputError, RefusedError: something cannot be written down for HTCondor, or must not be.
@@ -75,7 +77,7 @@ def lines(
     yield f"SET_JOB_ATTR facade_attempt = {descriptions.string(run.name)}"
     yield f"NODE_STATUS_FILE {NODE_STATUS} {STATUS_SECONDS}"
     yield f"JOBSTATE_LOG {JOBSTATE_LOG}"
-    yield from _descriptions(run, environment, hosts, options, plan_argv)
+    yield from _descriptions(run, environment, hosts, options, plan_argv, home_argv)
     yield from descriptions.described("finish", descriptions.finish(run, environment, finish_argv))
     yield from _body(run, frozenset(done))
     yield "FINAL finish finish"
@@ -90,6 +92,7 @@ def later_lines(
     environment: Mapping[str, str],
     hosts: Hosts,
     plan_argv: Sequence[str],
+    home_argv: Sequence[str] = (),
     options: Options,
 ) -> Iterator[str]:
     """Yield the text of the DAG of *block* of *run*, which was planned late, and of those after it.
@@ -100,20 +103,27 @@ def later_lines(
         descriptions.refuse_secrets(told)
     yield f"# {_LABEL.sub('_', run.name)} from block {block} on"
     yield f"CONFIG {LATER_CONFIG}"
-    yield from _descriptions(run, environment, hosts, options, plan_argv)
+    yield from _descriptions(run, environment, hosts, options, plan_argv, home_argv)
     yield from _body(run, frozenset(), run.blocks.index(block))
 
 
 def _descriptions(
-    run: RunDirectory, environment: Mapping[str, str], hosts: Hosts, options: Options, plan_argv: Sequence[str]
+    run: RunDirectory,
+    environment: Mapping[str, str],
+    hosts: Hosts,
+    options: Options,
+    plan_argv: Sequence[str],
+    home_argv: Sequence[str],
 ) -> Iterator[str]:
-    """Yield what jobs are, and what plans the next block."""
+    """Yield what jobs are, what plans the next block, and what brings outputs home."""
     for shape, name in condor_needs.shapes(run.needs).items():
         yield from descriptions.described(name, descriptions.job(run, hosts, options, shape))
     if run.later:
         yield from descriptions.described(
             "plan", descriptions.plan(run, environment, [*plan_argv, run.later[0]], options)
         )
+    if run.homing:
+        yield from descriptions.described("home", descriptions.home(run, environment, home_argv, options))
 
 
 def _body(run: RunDirectory, done: frozenset[int], first: int = 0) -> Iterator[str]:
@@ -121,12 +131,25 @@ def _body(run: RunDirectory, done: frozenset[int], first: int = 0) -> Iterator[s
     ordered = sorted([job for job in run.jobs if job.block >= first], key=attrgetter("block", "jobnum"))
     blocks = [tuple(jobs) for _, jobs in groupby(ordered, key=attrgetter("block"))]
     yield from _graph(run, blocks, done)
+    if run.homing:
+        yield from _homing(run, blocks)
     if run.later:
         yield from _later(run.later[0], blocks[-1] if blocks else ())
     elif first and not blocks:
         yield "JOB nothing job NOOP"  # all of it was made before; DAGMan takes no empty DAG
     used = {run.needs[job.needs].category for jobs in blocks for job in jobs} - {""}
     yield from (f"MAXJOBS {category} {number}" for category, number in run.max_jobs.items() if category in used)
+
+
+def _homing(run: RunDirectory, blocks: Sequence[Sequence[EngineJob]]) -> Iterator[str]:
+    """Yield a node that brings outputs home behind each block, or behind the last; nothing waits for it but the end."""
+    if run.homing == RUN and run.later:
+        return
+    chosen = blocks if run.homing == BLOCK else blocks[-1:]
+    for jobs in chosen or [()]:  # without jobs, all was made before; it may still have to come home
+        name = f"home_{run.blocks[jobs[0].block if jobs else -1]}"
+        yield f"JOB {name} home"
+        yield from _edge(_last(jobs), [name])
 
 
 def later_file(block: str) -> str:

@@ -140,9 +140,21 @@ def plan(
 ) -> Iterator[tuple[str, str]]:
     """What plans a block: as a job, it is tried again if something around it broke down."""
     yield from _local(run, environment, argv, f"plan_{argv[-1]}")
+    yield from _tried(options, "what plans a block")
+
+
+def home(
+    run: RunDirectory, environment: Mapping[str, str], argv: Sequence[str], options: Options
+) -> Iterator[tuple[str, str]]:
+    """What brings outputs home; what could not be copied was tried often enough, and is left to a resume."""
+    yield from _local(run, environment, argv, "home")
+    yield from _tried(options, "what brings outputs home")
+
+
+def _tried(options: Options, what: str) -> Iterator[tuple[str, str]]:
     again = f"(ExitBySignal =?= true || ExitCode =?= {RETRY})"
     yield "on_exit_hold", f"{again} && NumJobCompletions <= {options.retries}"
-    yield "on_exit_hold_reason", '"what plans a block broke down; it is tried again after a while"'
+    yield "on_exit_hold_reason", f'"{what} broke down; it is tried again after a while"'
     yield "on_exit_hold_subcode", str(RETRY)
     waited = f"time() - EnteredCurrentStatus >= {options.backoff} * NumJobCompletions"
     yield "periodic_release", f"HoldReasonCode =?= 3 && HoldReasonSubCode =?= {RETRY} && {waited}"

@@ -19,6 +19,8 @@ class Frontier:
         known = frozenset(done)
         self.unsuccessful: dict[int, str] = {}
         """Jobs that failed or are blocked, and why."""
+        self.over = 0
+        """Blocks all of whose jobs have succeeded, not counting the last."""
         self._children: dict[int, list[int]] = {}
         self._waiting: dict[int, int] = {}
         blocks: dict[int, list[int]] = {}
@@ -73,6 +75,7 @@ class Frontier:
         if self._open:
             return []
         if not self.unsuccessful:
+            self.over += bool(self._later)
             self._advance()
             return []
         why = f"its block waits for job {min(self.unsuccessful)}, which did not succeed"

@@ -63,6 +63,7 @@ def submit(
     hosts: Hosts | None = None,
     finish_argv: Sequence[str],
     plan_argv: Sequence[str] = (),
+    home_argv: Sequence[str] = (),
     options: Options | None = None,
 ) -> str:
     """Write the DAG of a run and submit it; return the cluster id of its DAGMan.
@@ -80,7 +81,7 @@ def submit(
         raise RefusedError(f"run {run_dir.name} is being run by {holder}", remedy="wait for it, or remove it")
     text = dag.lines(
         run_dir, done=done, environment=environment, hosts=hosts or like_this(environment),
-        finish_argv=finish_argv, plan_argv=plan_argv, options=chosen,
+        finish_argv=finish_argv, plan_argv=plan_argv, home_argv=home_argv, options=chosen,
     )  # fmt: skip
     folder = _fresh_folder(run_dir.path)
     _write(folder / dag.FILE, text)
@@ -101,12 +102,13 @@ def write_later(
     environment: Mapping[str, str],
     hosts: Hosts | None = None,
     plan_argv: Sequence[str],
+    home_argv: Sequence[str] = (),
     options: Options | None = None,
 ) -> None:
     """Write the DAG of a block that is planned by now, and of those after it: the DAG of the run waits for it."""
     text = dag.later_lines(
         run_dir, block, environment=environment, hosts=hosts or like_this(environment), plan_argv=plan_argv,
-        options=options or Options(),
+        home_argv=home_argv, options=options or Options(),
     )  # fmt: skip
     folder, throttles = run_dir.path / FOLDER, _throttles(run_dir, options or Options())
     names = {"MaxIdle": "DAGMAN_MAX_JOBS_IDLE", "MaxJobs": "DAGMAN_MAX_JOBS_SUBMITTED"}

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from facade.engines.frontier import Frontier
@@ -25,6 +26,7 @@ from facade.engines.rundir import RunDirectory
 from facade.engines.slots import Slots
 from facade.engines.workers import COMMAND, Surroundings, Worker, end
 from facade.errors import FacadeError, InputError, RefusedError
+from facade.keeping import BLOCK
 from facade.needs import MARGIN, RETRIES, RETRY, SLACK
 
 LOCK, LOG, WORK = "engine.lock", "engine.log", "work"
@@ -69,11 +71,13 @@ def run(
     grace: float = 30.0,
     command: Sequence[str] = COMMAND,
     grow: Callable[[str], RunDirectory | None] | None = None,
+    home: Callable[[RunDirectory], bool] | None = None,
 ) -> bool:
     """Run every job that is not *done*; return True if in the end all have succeeded.
 
     When they have, blocks that are not planned yet are: *grow* is told the first of them and returns the run with it,
-    or None if that failed. Nobody else can take the run up meanwhile.
+    or None if that failed. Nobody else can take the run up meanwhile. *home* brings outputs home, when the run says,
+    and tells whether it did; at the end it is tried once more.
 
     A job whose surroundings failed (exit 75) or whose worker died is tried again up to *retries* times, first after
     *backoff* seconds, then twice as many and so on. *stop* ends the run: jobs get SIGTERM, *grace* seconds, SIGKILL.
@@ -97,13 +101,16 @@ def run(
             engine = _Engine(
                 run=run_dir, slots=slots, frontier=Frontier(run_dir, done, slots), around=around, on_event=on_event,
                 stop=stop, workers=workers, retries=retries, backoff=backoff, grace=grace,
+                home=partial(home, run_dir) if home is not None and run_dir.homing == BLOCK else None,
             )  # fmt: skip
             with engine:
                 if not engine.loop():
                     engine.interrupt()
                     return False
-            if engine.frontier.unsuccessful or not run_dir.later:
-                return not engine.frontier.unsuccessful
+            if engine.frontier.unsuccessful:
+                return False
+            if not run_dir.later:
+                return home is None or not run_dir.homing or home(run_dir)
             done = frozenset(run_dir.by_number)
             if stop.is_set() or grow is None or (grown := grow(run_dir.later[0])) is None:
                 return False
@@ -197,6 +204,8 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
     """When a running job must have ended; when it is killed, once it was told to end."""
     overdue: set[int] = field(default_factory=set)
     stillborn: int = 0
+    home: Callable[[], bool] | None = None
+    """What is done after each block."""
     selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
     def __exit__(self, *exc: object) -> None:
@@ -306,7 +315,10 @@ class _Engine(contextlib.AbstractContextManager["_Engine"]):
         overdue = self.ended(jobnum)
         if code == 0:
             self.on_event(JobEvent(jobnum, "succeeded", 0))
+            over = self.frontier.over
             self.block(self.frontier.succeeded(jobnum))
+            if self.home is not None and self.frontier.over > over:
+                self.home()  # what goes wrong is tried again after the next block
         elif overdue:
             self.too_late(jobnum, code)
         elif code > 128:

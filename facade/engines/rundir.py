@@ -65,6 +65,13 @@ class RunDirectory:
     max_idle: int = 0
     later: tuple[str, ...] = ()
     """Blocks that are not planned yet."""
+    archives: tuple[str, ...] = ()
+    """Archives that jobs use: the one at home, and that on the cluster's disk, if there is one."""
+    homing: str = ""
+    """When outputs are brought home from the latter: after each ``block``, at the end of the ``run``, or never."""
+
+    taking: bool = False
+    """Whether inputs are copied there before jobs start."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -143,6 +150,9 @@ def _to_plain(run: RunDirectory) -> dict[str, Any]:
         "max_jobs": dict(run.max_jobs),
         "max_idle": run.max_idle,
         "later": list(run.later),
+        "archives": list(run.archives),
+        "homing": run.homing,
+        "taking": run.taking,
     }
 
 
@@ -158,6 +168,9 @@ def _from_plain(path: Path, plain: dict[str, Any]) -> RunDirectory:
         max_jobs={str(name): int(number) for name, number in plain["max_jobs"].items()},
         max_idle=int(plain["max_idle"]),
         later=tuple(map(str, plain.get("later", ()))),
+        archives=tuple(map(str, plain.get("archives", ()))),
+        homing=str(plain.get("homing", "")),
+        taking=bool(plain.get("taking", False)),
     )
 
 

@@ -128,6 +128,15 @@ class Quantum:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an archive is and how it is reached."""
+
+    name: str
+    root: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capsule:
     """One job: its place in the attempt, its archive and environment, and its quanta in order.
 
@@ -146,6 +155,13 @@ class Capsule:
     archive_name: str
     archive_root: str
     archive_options: Mapping[str, str]
+    target: Place | None = None
+    """The archive on the cluster's disk, if there is one."""
+    read: tuple[str, ...] = ()
+    """Names of the archives in which files are looked for, in this order; ``store``: in which outputs are stored."""
+    store: tuple[str, ...] = ()
+    ahead: bool = False
+    """Whether inputs of all quanta are fetched before the first begins."""
     environment: Mapping[str, str]
     filetypes: Mapping[str, FileType]
     messages: tuple[Rules, ...] = ()
@@ -181,12 +197,20 @@ def read(path: Path) -> Capsule:
         archive_name=archive.text("name"),
         archive_root=archive.text("root"),
         archive_options=archive.texts("options"),
+        target=_place(node.child("target")) if "target" in node.tree else None,
+        read=node.many("read", str, ()),
+        store=node.many("store", str, ()),
+        ahead=node.text("stage", "") == "job",
         environment=node.texts("environment"),
         filetypes={name: _filetype(child) for name, child in node.named("filetypes")},
         messages=tuple(_rules(node, one) for one in node.many("messages", list, ())),
         junk=_junk(node),
         quanta=node.children("quanta", _quantum),
     )
+
+
+def _place(node: _Node) -> Place:
+    return Place(name=node.text("name"), root=node.text("root"), options=node.texts("options"))
 
 
 def _junk(node: _Node) -> Junk:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from facade.archive import Archive, content_of
+from facade.archive.layers import stored_in
 from facade.job.capsule import Capsule, Quantum, full
 
 LEFT_OUT = "LEFT_OUT"
@@ -41,7 +42,8 @@ def keep(capsule: Capsule, run: int, directory: Path, archive: Archive, write: C
             write({"kind": "outputs", "job": capsule.task_id, "files": [entry], "derived": []})
             sent.commit()
             stored = [[filename, compression, log]]
-            write({"kind": "stored", "job": capsule.task_id, "archive": archive.name, "files": stored})
+            for place in stored_in(archive):
+                write({"kind": "stored", "job": capsule.task_id, "archive": place, "files": stored})
         finally:
             sent.discard()
         return f"kept {number} files that nobody declared: {filename}{compression}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from facade import plugins
 from facade.archive import Archive, Content, Sent, Transfer, content_of
+from facade.archive.layers import stored_in
 from facade.digest import combined, reading
 from facade.errors import FacadeError
 from facade.job import execute
@@ -116,9 +117,9 @@ class QuantumRun:
 
     def _compressed(self, products: Sequence[Product]) -> list[Product]:
         """Compress what is to be compressed; return what was made."""
-        needed = {p.output.name for p in products if self._saved(p.output) or self._job.hands_on(p.output.name)}
         if not self._quantum.compressed:
             return []
+        needed = {p.output.name for p in products if self._saved(p.output) or self._job.hands_on(p.output.name)}
         made = []
 
         def start(item: Exec, argv: Sequence[str]) -> Ended:
@@ -201,7 +202,7 @@ class QuantumRun:
             self._record([*entries, log])
             stored = self._commit(sent)
             ended = {"kind": "quantum-ended", "quantum": self._quantum.task_id, "state": State.SUCCEEDED.value}
-            self._job.write(stored, {**ended, "failure": None, "fp_run": self._fingerprint()})
+            self._job.write(*stored, {**ended, "failure": None, "fp_run": self._fingerprint()})
         finally:
             for _, copy in sent:
                 copy.discard()
@@ -220,20 +221,21 @@ class QuantumRun:
         if transfer is not None and transfer.tries > 1:
             self._log.note(f"{full(name)}: transferred in {transfer.tries} tries, {transfer.seconds:.1f} s")
 
-    def _commit(self, sent: Sequence[tuple[Entry, Sent]]) -> dict[str, Any]:
-        """Give the copies their names, the log's first; return the ``stored`` line, written even if one fails."""
+    def _commit(self, sent: Sequence[tuple[Entry, Sent]]) -> list[dict[str, Any]]:
+        """Give the copies their names, the log's first; return the ``stored`` lines, written even if one fails."""
         stored: list[tuple[str, str, str | None]] = []
-        line = {"kind": "stored", "quantum": self._quantum.task_id, "archive": self._job.archive.name, "files": stored}
+        line = {"kind": "stored", "quantum": self._quantum.task_id}
+        lines = [{**line, "archive": name, "files": stored} for name in stored_in(self._job.archive)]
         try:
             for entry, copy in reversed(sent):
                 copy.commit()
                 stored.append((*entry.name, entry.archive_path))
         except FacadeError:
             if stored:
-                self._job.write(line)
+                self._job.write(*lines)
             raise
         stored.reverse()
-        return line
+        return lines
 
     def _record(self, entries: Sequence[Entry]) -> None:
         """Write the ``outputs`` line."""
@@ -276,7 +278,7 @@ class QuantumRun:
                 with contextlib.suppress(FacadeError):  # the failure told is the one that came first
                     sent[:0] = self._send(entry)
             with contextlib.suppress(FacadeError):
-                self._job.write(self._commit(sent))
+                self._job.write(*self._commit(sent))
         finally:
             for _, copy in sent:
                 copy.discard()

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from facade.archive import Archive, open_archive
+from facade.archive import Archive
 from facade.errors import BAD_INPUT, DONE, FAILED, REFUSED, InputError, RefusedError
 from facade.job import capsule as capsules
 from facade.job import execute, history, surroundings
@@ -25,6 +25,7 @@ from facade.job.failure import Failure, failure_of
 from facade.job.follow import Searches
 from facade.job.history import Checksums, Expected, Made
 from facade.job.order import Order, Room
+from facade.job.places import open_archives
 from facade.job.quantum import Job, QuantumRun
 from facade.job.receipt import Beside, Shelf
 from facade.job.staging import Stager
@@ -65,7 +66,7 @@ def run_job(
         shelf: Shelf = Beside()
         if remote:
             shelf, capsule = _at_home(capsule, stop)
-        archive = open_archive(capsule.archive_name, capsule.archive_root, capsule.archive_options, check=stop.check)
+        archive = open_archives(capsule, stop.check)
         with surroundings.locked(path):
             workspace = surroundings.workspace(path, None if workdir is None else Path(workdir))
             job = JobRunner(capsule, archive, workspace, reporter=reporter, expected=expected, stop=stop, shelf=shelf)
@@ -88,7 +89,8 @@ def _at_home(capsule: Capsule, stop: Stop) -> tuple[Shelf, Capsule]:
 
     top = Path(os.environ.get("_CONDOR_SCRATCH_DIR", os.curdir)).absolute()
     shelf = remote.SubmitHost(Chirp.here(), top, lambda: bool(stop.signum))
-    return shelf, replace(capsule, archive_options=remote.at_hand(capsule.archive_options, top))
+    target = capsule.target and replace(capsule.target, options=remote.at_hand(capsule.target.options, top))
+    return shelf, replace(capsule, archive_options=remote.at_hand(capsule.archive_options, top), target=target)
 
 
 class JobRunner:
@@ -166,6 +168,8 @@ class JobRunner:
     def _run_all(self, todo: Sequence[Quantum]) -> list[Failure]:
         """Run *todo*; what needs the outputs of a failed quantum is blocked, the rest goes on."""
         job, room = self._job(), Room.of(todo)
+        if self._capsule.ahead:
+            job.stager.stage_ahead([item for quantum in todo for item in quantum.inputs])
 
         def run(quantum: Quantum) -> Failure | None:
             # quanta that run at the same time have folders of their own: programs leave all kinds of files behind

@@ -80,6 +80,7 @@ def _whole(line: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]
         "job": own,
         "parents": sorted(set(line["makers"].values())),
         "archive": common["archive"],
+        **{key: common[key] for key in ("target", "read", "store", "stage") if key in common},
         "environment": common["environment"],
         "filetypes": common["filetypes"],
         "messages": common["messages"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import threading
@@ -10,9 +11,10 @@ from pathlib import Path
 
 from facade.archive import Archive, Content, Transfer, content_of
 from facade.archive.local import stage_in as copy_verified
-from facade.errors import MissingInputError, RefusedError
+from facade.errors import FacadeError, MissingInputError, RefusedError
 from facade.job.capsule import Input, ListFile, Name, Output, full
 from facade.job.history import Checksums, Made
+from facade.job.stop import Stopped
 
 Stamp = tuple[int, int, int]
 
@@ -62,6 +64,12 @@ class Stager:
         expected = self._checksums.of(foreign)
         self.contents |= expected
         return sum(self._stage(item, expected.get(item.name), directory) for item in inputs)
+
+    def stage_ahead(self, inputs: Sequence[Input]) -> None:
+        """Fetch what quanta will read that this job does not make; what cannot be had is told by whoever reads it."""
+        for item in {item.name: item for item in inputs if item.producer != self._jobnum}.values():
+            with contextlib.suppress(FacadeError, Stopped, OSError):
+                self.stage([item], self._directory)
 
     def _stage(self, item: Input, expected: Content | None, directory: Path) -> int:
         self._check()

@@ -131,6 +131,7 @@ def _plan(
         max_idle=throttles.idle,
         messages=messages_of(campaign.modules),
         outputs=outputs_of(bench),
+        keeping=campaign.keeping,
     )
 
 

@@ -52,6 +52,8 @@ class Surroundings:
     environment: Mapping[str, str]
     archive_options: Mapping[str, str] = field(default_factory=dict)
     """How the archive is to be reached; never a secret."""
+    target: tuple[str, str, Mapping[str, str]] | None = None
+    """The same of the archive on the cluster's disk: name, root, options."""
 
 
 class Cutter:
@@ -89,6 +91,7 @@ class Cutter:
                 "identity": {**plan.identity, "attnum": around.attnum},
             },
             "archive": {"name": around.archive, "root": around.archive_root, "options": dict(around.archive_options)},
+            **_kept(plan, around),
             "environment": {**around.environment, **plan.environment},
             "filetypes": dict(sorted(plan.filetypes.items())),
             "blocks": [{"name": b.name, "task_id": t} for b, t in zip(plan.blocks, tasks.blocks, strict=False)],
@@ -143,6 +146,17 @@ class Cutter:
             "files": files,
             "quanta": quanta,
         }
+
+
+def _kept(plan: Plan, around: Surroundings) -> dict[str, Any]:
+    """Return which archives jobs read from and store in, where that is not the one at home alone."""
+    keeping = plan.keeping
+    found: dict[str, Any] = {"stage": "job"} if keeping.ahead else {}
+    if around.target is not None:
+        name, root, options = around.target
+        found["target"] = {"name": name, "root": root, "options": dict(options)}
+        found |= {"read": keeping.read(around.archive), "store": keeping.store(around.archive)}
+    return found
 
 
 def shard(jobnums: Sequence[int], lines: Sequence[bytes], common: str | None) -> bytes:

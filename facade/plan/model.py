@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from facade.errors import InputError
+from facade.keeping import AT_HOME, Keeping, keeping_of
 from facade.needs import NOTHING, Allowance, Needs, from_plain
 from facade.outputs import NOTHING_SPECIAL, Outputs, outputs_of
 from facade.plan.memory import uncollected
@@ -176,6 +177,8 @@ class Plan:
     messages: Messages = NO_MESSAGES
     """What is looked for in what programs print."""
     outputs: Outputs = NOTHING_SPECIAL
+    keeping: Keeping = AT_HOME
+    """Which archive keeps what."""
     """What becomes of outputs besides being checked and saved as `PlannedFile` says."""
 
     def quantum(self, wrapnum: int) -> Quantum:
@@ -286,6 +289,7 @@ def _to_plain(plan: Plan) -> dict[str, Any]:
         "max_idle": plan.max_idle,
         **({"messages": plan.messages} if plan.messages.rules else {}),
         **({"outputs": plan.outputs} if plan.outputs != NOTHING_SPECIAL else {}),
+        **({"keeping": plan.keeping} if plan.keeping != AT_HOME else {}),
     }
 
 
@@ -344,6 +348,7 @@ def _from_plain(plain: dict[str, Any]) -> Plan:
         max_idle=plain["max_idle"],
         messages=read_messages(plain.get("messages")),
         outputs=outputs_of(plain.get("outputs")),
+        keeping=keeping_of(plain.get("keeping")),
     )  # fmt: skip
 
 

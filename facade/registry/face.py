@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from facade.registry import (
     files,
     growth,
     lineage,
+    locations,
     overview,
     provenance,
     questions,
@@ -56,6 +56,7 @@ class Registry:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._session = Session(address)
+        self._archives: tuple[str, ...] = ()
         """Read access for query codes (`facade.plugins.Rows`)."""
 
     @classmethod
@@ -73,18 +74,23 @@ class Registry:
         """Give the connection back; a later call makes a new one."""
         self._session.close()
 
-    @cached_property
+    def look_in(self, archives: Sequence[str]) -> None:
+        """From now on files lie where the first of *archives* has them that does, for `rows`, `rows_of` and `lookup`;
+        without, in any archive, the first by name."""
+        self._archives = tuple(archives)
+
+    @property
     def rows(self) -> Rows:
         """Read access for query codes (`facade.plugins.Rows`)."""
         from facade.registry.selection import Selection  # costs SQLAlchemy
 
-        return Selection(self._session)
+        return Selection(self._session, archives=self._archives)
 
     def rows_of(self, makers: Sequence[int]) -> Rows:
         """Return read access that sees, of the files that jobs made, only those of the quanta *makers*, task ids."""
         from facade.registry.selection import Selection
 
-        return Selection(self._session, makers)
+        return Selection(self._session, makers, self._archives)
 
     # -- schema
 
@@ -139,9 +145,10 @@ class Registry:
         """
         return growth.planning(self._session, attempt_id)
 
-    def carried(self, attempt_id: int, archive: str) -> Iterator[Carried]:
-        """Yield what became of each quantum of an attempt's plan so far; locations are those in *archive*."""
-        return growth.carried(self._session, attempt_id, archive)
+    def carried(self, attempt_id: int, archives: Sequence[str]) -> Iterator[Carried]:
+        """Yield what became of each quantum of an attempt's plan so far; files lie in the first of *archives* that has
+        them."""
+        return growth.carried(self._session, attempt_id, archives)
 
     def extend(
         self,
@@ -270,14 +277,15 @@ class Registry:
         *,
         scope: str,
         identity: Mapping[str, Any],
-        archive: str,
+        archives: Sequence[str],
         contents: bool = False,
         apart: int | None = None,
     ) -> Iterator[reuse.Earlier]:
         """Yield quanta that succeeded with one of *fingerprints*, newest first; see `reuse.successes`."""
         return reuse.successes(
-            self._session, fingerprints, scope=scope, identity=identity, archive=archive, contents=contents, apart=apart
-        )
+            self._session, fingerprints, scope=scope, identity=identity, archives=archives, contents=contents,
+            apart=apart,
+        )  # fmt: skip
 
     def forced(self, reqnum: int, unitname: str) -> dict[tuple[str, str], int]:
         """Return (module, keys as JSON) -> in how many attempts of the unit that quantum was made again on demand."""
@@ -316,7 +324,27 @@ class Registry:
     def lookup(self, names: Iterable[FileKey]) -> dict[FileKey, dict[str, Any]]:
         """Return id, filename, compression, filetype, filesize, checksum, archive_name, path, pfw_attempt_id and
         wgb_task_id of those *names* that are registered."""
-        return files.lookup(self._session, names)
+        return files.lookup(self._session, names, self._archives)
+
+    def astray(self, attempt_id: int, source: str, home: str, after: int = 0, limit: int = 1) -> list[locations.Copy]:
+        """Return files of an attempt that lie in archive *source* and not yet in *home* (see `locations.astray`)."""
+        return locations.astray(self._session, attempt_id, source, home, after, limit)
+
+    def add_locations(self, archive: str, copies: Sequence[locations.Copy]) -> None:
+        """Note that *copies* lie in *archive* too (again: no change)."""
+        locations.add(self._session, archive, copies)
+
+    def elsewhere(self, names: Sequence[FileKey], archive: str, source: str) -> list[locations.Copy]:
+        """Return those of the registered files *names* that lie in archive *source* and not in *archive*."""
+        return locations.elsewhere(self._session, names, archive, source)
+
+    def note(self, task_id: int, detail: str) -> None:
+        """Write down something about a task, whose state stays as it is."""
+        locations.note(self._session, task_id, detail)
+
+    def noted(self, task_id: int) -> str:
+        """Return what was written down last about a task, "" if nothing was."""
+        return locations.noted(self._session, task_id)
 
     def forget_locations(self, names: Iterable[FileKey], archive: str) -> int:
         """Note that files are no longer in *archive*; return how many were."""

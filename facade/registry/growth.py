@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from facade.errors import InputError
 from facade.registry import reuse, runs
 from facade.registry.connection import Session
+from facade.registry.files import located
 from facade.registry.submission import keep_plans, register_parts
 from facade.registry.values import Carried, DataQuery, Job, LeftOut, Planning, Quantum, Unplanned
 from facade.states import State
@@ -29,13 +30,13 @@ with part (wrapnum, own, decision, reason, task_id) as (
   select wrapnum, false, decision::text, reason, source_task_id from left_out where pfw_attempt_id = %(attempt)s
 )
 select p.wrapnum, p.own, p.decision, p.reason, p.task_id, a.unitname, a.reqnum, a.attnum,
-       o.n, d.filename, d.compression, d.filesize, d.checksum, l.path
+       o.n, d.filename, d.compression, d.filesize, d.checksum, {path}
   from part p
   left join quantum q on q.task_id = p.task_id
   left join pfw_attempt a on a.id = q.pfw_attempt_id
   left join lateral unnest(q.outputs, q.suffixes) with ordinality o (name, suffix, n) on true
   left join desfile d on d.filename = o.name and d.compression = coalesce(o.suffix, '')
-  left join file_location l on l.desfile_id = d.id and l.archive_name = %(archive)s
+  {places}
  order by p.wrapnum, o.n
 """
 
@@ -62,9 +63,11 @@ def planning(session: Session, attempt_id: int) -> Planning:
     return Planning(**found[0] | {"found": zlib.decompress(bytes(found[0]["found"]))})
 
 
-def carried(session: Session, attempt_id: int, archive: str) -> Iterator[Carried]:
-    """Yield what became of each quantum of an attempt's plan, by number; locations are those in *archive*."""
-    rows = session.tuples(CARRIED, {"attempt": attempt_id, "archive": archive})
+def carried(session: Session, attempt_id: int, archives: Sequence[str]) -> Iterator[Carried]:
+    """Yield what became of each quantum of an attempt's plan, by number; files lie in the first of *archives* that has
+    them."""
+    places, path, names = located(archives)
+    rows = session.tuples(CARRIED.format(places=places, path=path), {"attempt": attempt_id, **names})
     files: list[tuple[str, str, int, str, str | None] | None] = []
     for index, (wrapnum, own, decision, reason, task, unit, reqnum, attnum, place, *file) in enumerate(rows):
         if place is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facade.registry.connection import Cursor, Session, copy
+from facade.registry.files import located
 from facade.registry.runs import attempt_name
 from facade.registry.values import LeftOut, Quantum
 
@@ -38,11 +39,11 @@ with ranked as (
    where {scope}
 )
 select r.fp::text, r.task_id, r.unitname, r.reqnum, r.attnum,
-       o.n, d.filename, d.compression, d.filesize, d.checksum, l.path
+       o.n, d.filename, d.compression, d.filesize, d.checksum, {path}
   from ranked r
   left join lateral unnest(r.outputs, r.suffixes) with ordinality o (name, suffix, n) on true
   left join desfile d on d.filename = o.name and d.compression = coalesce(o.suffix, '')
-  left join file_location l on l.desfile_id = d.id and l.archive_name = %(archive)s
+  {places}
  where r.rank <= %(candidates)s
  order by r.fp, r.task_id desc, o.n
 """
@@ -95,22 +96,23 @@ def successes(
     *,
     scope: str,
     identity: Mapping[str, Any],
-    archive: str,
+    archives: Sequence[str],
     contents: bool = False,
     apart: int | None = None,
 ) -> Iterator[Earlier]:
     """Yield quanta that succeeded with one of *fingerprints*, the newest of each first, `CANDIDATES` at most.
 
     *scope* is one of `SCOPES`, seen from the unit that *identity* names; junk is passed over, and attempt *apart* is
-    not the newest. Locations are those in *archive*. With *contents* the fingerprints are made of what inputs held
-    (``fp_run``), not of what was planned.
+    not the newest. Locations are those in the first of *archives* that has the file. With *contents* the fingerprints
+    are made of what inputs held (``fp_run``), not of what was planned.
     """
     wanted = {key: identity.get(key) for key in ("project", "campaign", "reqnum", "unitname")}
-    wanted |= {"wanted": sorted(set(fingerprints)), "archive": archive, "candidates": CANDIDATES}
+    places, path, names = located(archives)
+    wanted |= {"wanted": sorted(set(fingerprints)), **names, "candidates": CANDIDATES}
     if scope == "attempt":
         wanted["newest"] = _newest(session, wanted | {"apart": apart})
     column = "fp_run" if contents else "fp_plan"
-    rows = session.tuples(SUCCESSES.format(scope=SCOPES[scope], column=column), wanted)
+    rows = session.tuples(SUCCESSES.format(scope=SCOPES[scope], column=column, places=places, path=path), wanted)
     files: list[File | None] = []
     for index, (key, task, unit, reqnum, attnum, place, *file) in enumerate(rows):
         if place is not None:

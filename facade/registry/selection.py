@@ -57,9 +57,10 @@ _TAG = sa.table("proctag", sa.column("tag", sa.Text), sa.column("pfw_attempt_id"
 class Selection:
     """Read access for query codes (`facade.plugins.Rows`)."""
 
-    def __init__(self, session: Session, makers: Sequence[int] | None = None) -> None:
-        """With *makers*, tasks of quanta, only their files are seen of those that jobs made; see `_visible`."""
-        self._session, self._makers = session, makers
+    def __init__(self, session: Session, makers: Sequence[int] | None = None, archives: Sequence[str] = ()) -> None:
+        """With *makers*, tasks of quanta, only their files are seen of those that jobs made; see `_visible`. With
+        *archives* files are looked for in these, the first first, unless the question says itself in which."""
+        self._session, self._makers, self._archives = session, makers, archives
 
     def files(
         self, filetype: str, where: Mapping[str, object], columns: Sequence[str] = (), *, join: str = ""
@@ -78,7 +79,7 @@ class Selection:
         metadata = self._table(own) if own else None
         visible = self._visible(where, join)
         archive = {name: value for name, value in where.items() if _short(name) == "archive_name"}
-        source = _files(archive)
+        source = _files(archive, self._archives)
         names = Named(own or "desfile")
         names.add("desfile", {**{name: _FILE.c[name] for name in BASE[:-1]}, "path": _LOCATION.c.path})
         names.add("desfile", {"pfw_attempt_id": _FILE.c.pfw_attempt_id})
@@ -181,10 +182,18 @@ class Selection:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _files(archive: Mapping[str, object]) -> sa.FromClause:
-    """Return files with their attempts, and of each the one location that counts: the first that *archive* fits."""
+def _files(archive: Mapping[str, object], preferred: Sequence[str]) -> sa.FromClause:
+    """Return files with their attempts, and of each the one location that counts: the first that *archive* fits, or
+    without that the first of those *preferred*."""
     other = _LOCATION.alias("other")
     wanted: list[Condition] = [condition(other.c.archive_name, name, value) for name, value in archive.items()]
+    if preferred and not archive:
+        places = sa.cast(sa.literal(list(preferred), ARRAY(sa.Text)), ARRAY(sa.Text))
+        rank = sa.func.min(sa.func.array_position(places, other.c.archive_name))
+        best = sa.select(rank).where(other.c.desfile_id == _FILE.c.id).scalar_subquery()
+        ranked = sa.func.array_position(places, _LOCATION.c.archive_name) == best
+        here = sa.and_(_LOCATION.c.desfile_id == _FILE.c.id, ranked)
+        return _FILE.outerjoin(_ATTEMPT, _ATTEMPT.c.id == _FILE.c.pfw_attempt_id).outerjoin(_LOCATION, here)
     first = (
         sa.select(sa.func.min(sa.collate(other.c.archive_name, "C")))
         .where(other.c.desfile_id == _FILE.c.id, *wanted)

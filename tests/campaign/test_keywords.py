@@ -93,7 +93,7 @@ class TestTable:
             if not re.search(rf"""["' ]{re.escape(one.name)}["' ]""", source)
         }
         # read by a name put together: Campaign.scope
-        assert silent == {"target_site", "target_archive"}
+        assert silent == {"target_site"}
 
     def test_what_is_read_from_sections_stands_in_it(self) -> None:
         source = sources("facade/campaign") + (ROOT / "facade/site.py").read_text()
@@ -336,8 +336,8 @@ EXAMPLES = {
     "arguments": "-x ${__UCFILE__}", "size": "3G", "disk": "3G", "time": "5m",
     "never|file|success": "success", "policy": "rand_10",
     "when": "always", "|".join(COMPRESSIONS): ".gz",
-    "target_archive|wrapper|all|never": "all", "wrapper|job|block|run|never": "run", "job|never": "job",
-    "wrapper|job|never": "wrapper", "never|run|block": "block", "success|always|never": "always",
+    "target_archive|wrapper|all|never": "all", "wrapper|job|block|run|never": "wrapper", "job|never": "never",
+    "wrapper|job|never": "never", "never|run|block": "block", "success|always|never": "always",
 }  # fmt: skip
 
 

@@ -166,10 +166,10 @@ def test_what_was_carried_names_the_files_that_quanta_made_or_took_over(registry
         )  # fmt: skip
     receipt = Receipt(ids).started().quantum(1).ended()
     registry.report(receipt.id, receipt.lines)
-    made, taken = registry.carried(ids.attempt_id, "home")
+    made, taken = registry.carried(ids.attempt_id, ["home"])
     size = len("calexp-1.fits")
     assert made.files == (("calexp-1.fits", "", size, checksum("calexp-1.fits"), "MMG/red"), None)
     assert (made.wrapnum, made.own, made.decision, made.reason, made.task_id) == (1, True, "run", "new", ids.quanta[1])
     assert (taken.wrapnum, taken.own, taken.decision, taken.attempt) == (2, False, "reuse", "Ht0_r11p01")
     assert taken.task_id == first.quanta[1] and taken.files == ()
-    assert next(iter(registry.carried(ids.attempt_id, "elsewhere"))).files[0] == (*made.files[0][:4], None)
+    assert next(iter(registry.carried(ids.attempt_id, ["elsewhere"]))).files[0] == (*made.files[0][:4], None)

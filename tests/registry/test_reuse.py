@@ -61,7 +61,7 @@ def succeed(registry: Registry, ids: Ids, *wrapnums: int, name: str, **more: Any
 
 
 def found(registry: Registry, *wanted: str, scope: str = "unit", identity: Any = IDENTITY) -> list[Earlier]:
-    return list(registry.successes(wanted, scope=scope, identity=identity, archive="home"))
+    return list(registry.successes(wanted, scope=scope, identity=identity, archives=("home",)))
 
 
 def attempts(registry: Registry, *wanted: str, scope: str = "unit", identity: Any = IDENTITY) -> list[str]:
@@ -186,7 +186,7 @@ def test_what_the_inputs_were_is_kept_when_a_quantum_has_succeeded(registry: Reg
     succeed(registry, ids, 1, name="Ht0_r11p01", fp_run=TWO)
     assert registry.run_sql("select fp_run::text from quantum").rows == ((str(uuid.UUID(TWO)),),)
     assert registry.own_fingerprints(ids.attempt_id) == {1: f"{101:032x}"}
-    by_contents = registry.successes([ONE, TWO], scope="unit", identity=IDENTITY, archive="home", contents=True)
+    by_contents = registry.successes([ONE, TWO], scope="unit", identity=IDENTITY, archives=("home",), contents=True)
     assert [(one.fingerprint, one.task_id) for one in by_contents] == [(TWO, ids.quanta[1])]
 
 
