@@ -8,6 +8,7 @@ or root, and the programs ip, unshare and nsenter.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,25 @@ class Hosts:
         host = self.pools[name].host
         host.kill()  # and its process 1 with it, and all others with that
         host.wait()
+
+    def cut(self, name: str) -> None:
+        """Pull the cable of an execute host out."""
+        self._cable(name, "down")
+
+    def mend(self, name: str) -> None:
+        """Put its cable back."""
+        self._cable(name, "up")
+
+    def _cable(self, name: str, state: str) -> None:
+        device = f"v{self.names.index(name)}"
+        subprocess.run([*self.enter, "ip", "link", "set", device, state], check=True)
+
+    def kill_schedd(self) -> None:
+        """Have the schedd die, and with it what looks after each running job; the master starts another."""
+        for pid in self.pools["cm"].processes():
+            with suppress(OSError):
+                if (Path(f"/proc/{pid}/comm").read_text().strip()) in ("condor_schedd", "condor_shadow"):
+                    os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """End all hosts."""

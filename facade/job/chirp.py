@@ -95,6 +95,10 @@ class Chirp:
             self._close(handle)
 
     def _open(self, path: str, how: str) -> int:
+        # a starter that is asked to open while it has lost its shadow dies, and the job with it (HTCondor 25.14,
+        # io_proxy_handler.cpp: "Unable to map file"); asked this, it says so
+        if (answer := self._ask(f"access . {os.R_OK}")) not in (0, *_NOT_ALLOWED):
+            raise OSError(f"{path} on the submit host: HTCondor has lost its way there ({answer})")
         handle = self._ask(f"open {path} {how} {0o666}")
         if handle >= 0:
             self._guarded(self._line)  # what stat says of the file

@@ -151,6 +151,35 @@ def check_archive(world: World, archive: Path) -> None:
     assert files == wanted
 
 
+@pytest.mark.parametrize("ends", ["network", "schedd"])
+def test_jobs_outlive_a_way_home_that_comes_back(condor_hosts: Hosts, world: World, ends: str) -> None:
+    """Their programs end while nobody listens; what they made is stored once somebody does, and nothing runs twice."""
+    (world.home / "site.wcl").write_text(SITE)
+    (world.home / "campaign.wcl").write_text(SMALL.replace("c = 'head", "c = 'sleep 9; head"))
+    (world.home / "seed.dat").write_bytes(SEED)
+    with webdav(condor_hosts, world):
+        world.facade("ingest", "--filetype", "seed", "--definitions", "campaign.wcl", world.home / "seed.dat")
+        world.facade("submit", "campaign.wcl")
+        name = world.latest()["name"]
+        deadline = time.monotonic() + 240
+        while not [job for job in world.json("stat", name)["running"] if job["step"] == "running"]:
+            assert time.monotonic() < deadline
+        if ends == "network":
+            condor_hosts.cut("e1")
+            condor_hosts.cut("e2")
+            time.sleep(13)  # less than the lease
+            condor_hosts.mend("e1")
+            condor_hosts.mend("e2")
+        else:
+            condor_hosts.kill_schedd()
+        while (quanta := world.json("stat", name)["quanta"]) != {"succeeded": 4}:
+            assert time.monotonic() < deadline and not quanta.get("failed"), world.facade("stat", name).stdout
+            time.sleep(2)
+        check_archive(world, world.home / "served/archive")
+    runs = world.rows("select run, count(*) as jobs from pfw_job j join task t on t.id = j.task_id group by 1")
+    assert runs == [{"run": 1, "jobs": 4}]
+
+
 def test_jobs_report_to_the_database_with_passwords_that_go_along(condor_hosts: Hosts, world: World) -> None:
     """Database and archive want passwords, which lie in files on the submit host alone."""
     world.facade("db", "start")
