@@ -73,6 +73,9 @@ def _directories(run: RunDirectory) -> Iterator[str]:
     """Remove the directories of jobs that have ended well: who was killed at the very end left his."""
     work = run.path / WORK
     for path in sorted(work.iterdir()) if work.is_dir() else ():
+        if path.name.endswith(".part"):  # junk that was being packed
+            path.unlink(missing_ok=True)
+            continue
         found = _DIRECTORY.fullmatch(path.name)
         if found and _ended_well(run, int(found["jobnum"])):
             shutil.rmtree(path, ignore_errors=True)

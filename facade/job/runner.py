@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from facade.archive import Archive
 from facade.errors import BAD_INPUT, DONE, FAILED, REFUSED, InputError, RefusedError
@@ -34,6 +34,9 @@ from facade.job.strays import end_children, end_inside
 from facade.needs import GROWTHS, RETRY
 from facade.outputs import ALWAYS, FAILURE
 from facade.states import FailureClass, State
+
+if TYPE_CHECKING:
+    from facade.job.salvage import Salvage
 
 
 class Reporter(Protocol):
@@ -110,8 +113,8 @@ class JobRunner:
         self._capsule, self._archive, self._reporter = capsule, archive, reporter
         self._checksums = Checksums(capsule, expected, shelf)
         self._stop, self._writing = stop, threading.Lock()
-        earlier = shelf.files(capsule.path.parent, capsule.stem)
-        self._history = history.read(earlier)
+        self._earlier = shelf.files(capsule.path.parent, capsule.stem)
+        self._history = history.read(self._earlier)
         for directory in self._history.directories:
             if killed := end_inside(directory):
                 _say(f"killed what an earlier run left running in {directory}: {', '.join(killed)}")
@@ -123,10 +126,13 @@ class JobRunner:
         with self._stop.listening():
             self._write(self._started())
             todo = [quantum for quantum in self._capsule.quanta if quantum.task_id not in self._history.done]
+            salvage = self._salvage()
             failures = self._too_small(todo) or (self._run_all(todo) if todo else [])
             if self._stop.signum and not failures:
                 failures.append(failure_of(Stopped(self._stop.signum), "upstream"))
             self._end_strays()
+            if salvage is not None:
+                salvage.attempt()
             self._keep_junk(failures)
             state = State.FAILED if failures else State.SUCCEEDED
             self._write({
@@ -136,6 +142,17 @@ class JobRunner:
             if not failures:
                 self._remove_directories()
             return self._exit_code(failures)
+
+    def _salvage(self) -> Salvage | None:
+        """Keep the logs that earlier runs lost; what the archive does not take now, it may at the end of this run."""
+        if not self._earlier:
+            return None
+        from facade.job.salvage import Salvage  # a job that is run once pays nothing for it
+
+        salvage = Salvage.of(self._capsule.quanta, self._history.done, self._earlier, self._archive, self._write)
+        if kept := salvage.attempt():
+            _say(f"kept the logs of earlier runs: {', '.join(kept)}")
+        return salvage
 
     def _too_small(self, todo: Sequence[Quantum]) -> list[Failure]:
         """Return the failure that this run was granted no more memory than the one that ran out of it, if so."""
