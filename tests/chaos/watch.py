@@ -21,6 +21,7 @@ class Receipts:
     """Kinds of the lines that the last look found; a quantum's state counts as one."""
     last: dict[Path, int] = field(default_factory=dict)
     """The last ``seq`` in each receipt."""
+    busy: set[Path] = field(default_factory=set)
     _read: dict[Path, int] = field(default_factory=dict)
 
     def look(self) -> list[str]:
@@ -43,8 +44,14 @@ class Receipts:
             line: dict[str, Any] = json.loads(text)
             self.last[path] = line["seq"]
             self.fresh.append(line.get("state", "") if line["kind"] == "quantum-state" else line["kind"])
+            if "quantum" in line:
+                self.busy.add(path)
             if line["kind"] in ("quantum-state", "quantum-ended"):
                 self.states[line["quantum"]] = line["state"]
+
+    def idle(self, path: Path) -> bool:
+        """Tell whether a receipt says of no quantum: a copy of a job came when all was done, and told nobody."""
+        return path not in self.busy
 
     @property
     def succeeded(self) -> int:
