@@ -6,18 +6,26 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from archive_servers import WebServer
 from e2e.test_archives import CAMPAIGN, SEED
 from e2e.world import World
+from faultproxy import FaultProxy, proxied
+from pool import CondorPool
 
 STORES = {"use_target_archive_output": "job"}
 READS = {"use_target_archive_input": "job"}
 OUTPUTS = 9
 """Three halves, a list, a sum, four logs."""
+
+
+def set_to(said: Mapping[str, str]) -> list[str]:
+    return [word for key, value in said.items() for word in ("--set", f"{key}={value}")]
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +43,19 @@ def site() -> Iterator[World]:
 
 
 class Pair:
-    """Two archives of a world, the seed registered at home; locations are told by the names of the two."""
+    """Two archives of a world, the seed registered at home; *home* is the root of that one, if it is no folder."""
 
-    def __init__(self, world: World, home: str = "", **options: str) -> None:
+    def __init__(self, world: World, home: tuple[str, Path] | None = None, **options: str) -> None:
         self.world, mark = world, uuid.uuid4().hex[:6]
         self.home, self.cluster = f"home{mark}", f"cluster{mark}"
-        self.folders = {name: world.home / name for name in (self.home, self.cluster)}
+        self.folders = {self.home: world.home / self.home, self.cluster: world.home / self.cluster}
+        if home is not None:
+            self.folders[self.home] = home[1]
         for folder in self.folders.values():
-            folder.mkdir()
-        sections = "".join(
-            f"<{name}>\nroot = {root}\n{lines}</{name}>\n"
-            for name, root, lines in (
-                (self.home, home or self.folders[self.home], "".join(f"{k} = {v}\n" for k, v in options.items())),
-                (self.cluster, self.folders[self.cluster], ""),
-            )
-        )
+            folder.mkdir(exist_ok=True)
+        roots: dict[str, object] = {**self.folders, **({self.home: home[0]} if home is not None else {})}
+        lines = "".join(f"{key} = {value}\n" for key, value in options.items())
+        sections = "".join(f"<{name}>\nroot = {root}\n{lines}</{name}>\n" for name, root in roots.items())
         (world.home / "site.wcl").write_text(
             f"home_archive = {self.home}\ntarget_archive = {self.cluster}\nworkers = 2\n"
             f"<archive>\n{sections}</archive>\n"
@@ -58,11 +64,11 @@ class Pair:
 
     def submit(self, said: Mapping[str, str], *words: str, code: int = 0) -> str:
         """Run the campaign, whatever was made before; return what was printed."""
-        options = [word for key, value in said.items() for word in ("--set", f"{key}={value}")]
+        options = set_to(said)
         reuse = [] if "--reuse" in words else ["--reuse", "none"]
         return self.world.facade("submit", "campaign.wcl", "--wait", *reuse, *options, *words, code=code).stderr
 
-    def made(self) -> dict[str, set[str]]:
+    def made(self, *, killed: bool = False) -> dict[str, set[str]]:
         """Return archive -> the files of the newest attempt that the registry has there; each is there, and whole."""
         rows = self.world.rows(
             "select l.archive_name, l.path, d.filename, d.compression, d.checksum from desfile d"
@@ -74,8 +80,10 @@ class Pair:
             assert hashlib.sha256(file.read_bytes()).hexdigest() == row["checksum"], file
             found[row["archive_name"]].add(file.name)
         for name, folder in self.folders.items():
+            # what a transfer that was killed left without a name is swept by whoever keeps the archive
             attempt = f"r3/p{self.world.latest()['attnum']:02}/"
             lying = {file.name for file in folder.rglob("*") if file.is_file() and attempt in str(file)}
+            lying = {name for name in lying if not (killed and ".part-" in name)}
             assert lying == found[name], f"what lies in {name} is what the registry has there, and nothing else"
         return found
 
@@ -209,3 +217,63 @@ def test_what_cannot_come_home_is_told_and_a_resume_brings_it(site: World) -> No
     found = pair.made()
     assert found[pair.home] == found[pair.cluster] and site.latest()["state"] == "succeeded"
     assert site.json("stat", site.latest()["name"])["advice"][0].startswith("keep it in mind")
+
+
+@pytest.fixture
+def slow(webdav_server: WebServer) -> Iterator[tuple[tuple[str, Path], FaultProxy]]:
+    """A home on a web server, and what spoils the way there."""
+    folder = f"t-{uuid.uuid4().hex[:8]}"
+    (webdav_server.folder / folder).mkdir()
+    with proxied(webdav_server.port) as proxy:
+        yield (f"http://127.0.0.1:{proxy.port}/{folder}", webdav_server.folder / folder), proxy
+
+
+def test_a_copy_home_that_is_killed_goes_on_where_it_was(
+    site: World, slow: tuple[tuple[str, Path], FaultProxy]
+) -> None:
+    place, proxy = slow
+    pair = Pair(site, place, transfers="2", pause="0.05")
+    said = {**STORES, **READS, "use_home_archive_input": "target_archive", "use_home_archive_output": "run"}
+    proxy.rate = 100_000.0
+    process = site.start("submit", "campaign.wcl", "--wait", "--reuse", "none", *set_to(said))
+    deadline = time.monotonic() + 120
+    while not [path for path in place[1].rglob("r3/**/*") if path.is_file() and ".part-" not in path.name]:
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    name = site.latest()["name"]
+    shown = site.json("stat", name)
+    assert (shown["attempt"]["state"], shown["quanta"]) == ("lost", {"succeeded": 4})
+    assert len(list(place[1].rglob("half*.dat"))) < 3, "it was killed before all was home"
+    proxy.rate = 0.0
+    proxy.arm("cut", up=True, after=150_000, times=2)
+    site.facade("resume", name, "--wait")
+    found = pair.made(killed=True)
+    assert len(found[pair.home]) == OUTPUTS and found[pair.home] == found[pair.cluster] and proxy.left == 0
+    assert site.latest()["state"] == "succeeded"
+    runs = site.rows(
+        f"select distinct run from pfw_job join task on id = task_id where pfw_attempt_id = {site.newest()}"
+    )
+    assert runs == [{"run": 1}], "no job ran again"
+
+
+@pytest.mark.parametrize("said", ["block", "run"])
+def test_a_node_of_the_dag_brings_outputs_home(site: World, condor_pool: CondorPool, said: str) -> None:
+    path = site.env()["PATH"] + ":" + condor_pool.env["PATH"]
+    pool = site.with_environment({"CONDOR_CONFIG": condor_pool.env["CONDOR_CONFIG"], "PATH": path})
+    pair, number = Pair(pool), site.latest()["attnum"] + 1
+    other = pair.folders[pair.home] / f"AWAY/r3/p{number:02}/out/half-1-p{number:02}.dat"
+    other.parent.mkdir(parents=True)
+    other.write_text("not what the jobs have made\n")
+    pair.submit({**STORES, "use_home_archive_output": said}, "--engine", "htcondor", code=1)
+    found = site.latest()
+    dag = (Path(found["run_dir"]) / "dag/facade.dag").read_text()
+    assert ("JOB home_one home" in dag, "JOB home_two home" in dag) == (said == "block", True)
+    assert (found["state"], found["quanta"]) == ("failed", {"succeeded": 4})
+    assert "exists with other content" in " ".join(pool.json("stat", found["name"])["advice"])
+    other.unlink()
+    pool.facade("resume", found["name"], "--wait")
+    made = pair.made()
+    assert len(made[pair.home]) == OUTPUTS and made[pair.home] == made[pair.cluster]
+    assert site.latest()["state"] == "succeeded"
