@@ -23,6 +23,8 @@ from facade.registry.embedded import Embedded
 from facade.states import MOVES, State
 
 SHOWN = 3
+TRACES = ("log", "junk", "failed")
+"""Filetypes of what failed quanta and jobs leave for people to look at; an undisturbed attempt has only the first."""
 
 FILES = """
 select d.id, d.filename, d.compression, d.filetype, d.filesize, d.checksum, l.archive_name, l.path,
@@ -99,7 +101,7 @@ def signature(found: Facts, folder: Path) -> Signature:
 
     *folder* is the archive: what lists hold, names of files, differs by the number of the attempt.
     """
-    data = [row for row in found.files if row["filetype"] != "log"]
+    data = [row for row in found.files if row["filetype"] not in TRACES]
     return {
         "files": Counter(
             (found.named(row["filename"]), row["compression"], row["filetype"], row["filesize"],
