@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from archive_servers import WebServer
+from e2e import late
 from e2e.test_archives import CAMPAIGN, SEED
 from e2e.world import World
 from faultproxy import FaultProxy, proxied
@@ -277,3 +278,34 @@ def test_a_node_of_the_dag_brings_outputs_home(site: World, condor_pool: CondorP
     made = pair.made()
     assert len(made[pair.home]) == OUTPUTS and made[pair.home] == made[pair.cluster]
     assert site.latest()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(("engine", "said"), [("local", "never"), ("htcondor", "run"), ("htcondor", "block")])
+def test_blocks_that_are_planned_late_find_what_lies_on_the_disk_of_the_cluster(
+    tmp_path: Path, condor_pool: CondorPool, engine: str, said: str
+) -> None:
+    clean = World(tmp_path)
+    path = clean.env()["PATH"] + ":" + condor_pool.env["PATH"]
+    place = World(tmp_path, {"CONDOR_CONFIG": condor_pool.env["CONDOR_CONFIG"], "PATH": path})
+    for name in ("archive", "near"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "site.wcl").write_text(
+        "target_archive = near\n<archive>\n<home>\nroot = archive\n</home>\n<near>\nroot = near\n</near>\n</archive>\n"
+    )
+    try:
+        said_all = set_to({**STORES, "use_home_archive_output": said})
+        place.facade("submit", late.campaign(place), "--engine", engine, "--wait", *said_all)
+        report = place.json("stat", "u_r4p01")
+        assert (report["attempt"]["state"], report["quanta"]) == ("succeeded", {"succeeded": 6})
+        near, home = (
+            {file.name: file.read_bytes() for file in (tmp_path / name).rglob("*") if file.is_file()}
+            for name in ("near", "archive")
+        )
+        assert near["report-r4p01.txt"] == b"hello 9\nhello 10\n"
+        assert home == ({} if said == "never" else near)
+        if engine == "htcondor":
+            nodes = "".join(path.read_text() for path in (tmp_path / "runs/u_r4p01/dag").glob("*.dag"))
+            wanted = {"run": ["home_last"], "block": ["home_calib", "home_coadd", "home_last"]}[said]
+            assert [name for name in ("home_calib", "home_coadd", "home_last") if f"JOB {name} home" in nodes] == wanted
+    finally:
+        place.facade("db", "stop")
