@@ -27,6 +27,8 @@ class Lost:
     name: str
     directory: Path | None
     recorded: Content | None = None
+    told: bool = False
+    """Whether nothing more need be written of what it holds."""
 
     def file(self) -> Path | None:
         """Return where the log lies on this host; quanta may have had folders of their own."""
@@ -56,7 +58,9 @@ class Salvage:
         A quantum that is *done* has the log that it is known by: none is recorded for it any more.
         """
         lost = _lost({quantum.task_id: quantum for quantum in quanta}, earlier)
-        return cls(archive, write, [one for one in lost if one.recorded or one.quantum.task_id not in done])
+        for one in lost:
+            one.told = one.quantum.task_id in done
+        return cls(archive, write, [one for one in lost if one.recorded or not one.told])
 
     def attempt(self) -> list[str]:
         """Store what can be stored; return what was kept. What could not be is tried again when called again."""
@@ -75,10 +79,11 @@ class Salvage:
         target, content = f"{folder}/{one.name}".lstrip("/"), one.recorded
         if file is not None and (content is None or content_of(file) == content):
             content = content_of(file)
-            if one.recorded is None:
-                self._record(one, content)
+            self._record(one, content)
             self.archive.store(file, target, content.checksum)
-        elif content is None or not self.archive.holds(target, content.size, content.checksum):
+        elif content is not None and self.archive.holds(target, content.size, content.checksum):
+            self._record(one, content)
+        else:
             return False
         for place in stored_in(self.archive):
             files = [[one.name, "", folder]]
@@ -86,10 +91,13 @@ class Salvage:
         return True
 
     def _record(self, one: Lost, content: Content) -> None:
+        """Write what the log holds, also if a run before did: the registry may not have heard of that yet."""
+        if one.told:
+            return
         entry = {"filename": one.name, "compression": "", "filetype": "log", "size": content.size,
                  "checksum": content.checksum, "execnum": None, "metadata": {}, "metadata_table": ""}  # fmt: skip
         self.write({"kind": "outputs", "quantum": one.quantum.task_id, "files": [entry], "derived": []})
-        one.recorded = content
+        one.recorded, one.told = content, True
 
 
 def _lost(quanta: Mapping[int, Quantum], paths: Iterable[Path]) -> list[Lost]:
