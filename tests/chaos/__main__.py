@@ -32,7 +32,7 @@ BOUNDED = (
 def bounded(seed: int, mounts: bool) -> list[Story]:
     """Return the stories of the bounded form."""
     kinds = [[name for name in names if mounts or not KINDS[name].mounts] for names in BOUNDED]
-    return [invented(seed + number, "small", names) for number, names in enumerate(kinds)]
+    return [invented(seed + number, "small", names, longest=2.0) for number, names in enumerate(kinds)]
 
 
 def endless(seed: int, campaign: str, engines: set[str], each: int, only: set[str], mounts: bool) -> list[Story]:
@@ -87,11 +87,9 @@ def main() -> int:
     parser.add_argument("--engine", action="append", choices=["local", "htcondor"], help="default: both")
     parser.add_argument("--only", action="append", default=[], choices=list(KINDS), help="these kinds of faults")
     parser.add_argument("--bounded", action="store_true", help="the few faults that run with the other tests")
-    parser.add_argument("--story", type=int, help="one attempt of a bounded run again: its seed")
+    parser.add_argument("--story", type=int, help="only the attempt of this seed, as the table names it")
     parser.add_argument("--json", type=Path, help="write the table there, as JSON")
-    parser.add_argument(
-        "--stop", action="store_true", help="end with the first attempt that is not as it must be, and keep it"
-    )
+    parser.add_argument("--stop", action="store_true", help="end with the first attempt that is not as it must be")
     asked = parser.parse_args()
     inside = os.environ.get(INSIDE, "")
     if not inside and (command := may_mount()):
@@ -105,6 +103,8 @@ def main() -> int:
     engines, began, rows = set(asked.engine or ("local", "htcondor")), time.monotonic(), []
     stories = bounded(asked.seed, mounts) if asked.bounded else endless(
         asked.seed, asked.campaign, engines, asked.each, set(asked.only), mounts)  # fmt: skip
+    if asked.story is not None:
+        stories = [story for story in stories if story.seed == asked.story]
     with placed(frozenset(story.campaign for story in stories), mounts=mounts) as place:
         teller = Teller(place)
         for story in stories:
@@ -117,8 +117,6 @@ def main() -> int:
             if asked.json:
                 asked.json.write_text(json.dumps([row.plain() for row in rows], indent=1, ensure_ascii=False))
             if asked.stop and any(row.wrong for row in told):
-                console.print(f"stopped; look at {place.home}, then press Enter")
-                sys.stdin.readline()
                 break
         seconds = time.monotonic() - began
     Console(width=None if sys.stdout.isatty() else 200).print(table(rows))

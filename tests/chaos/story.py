@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import re
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -69,17 +70,17 @@ class Story:
     faults: tuple[tuple[Kind, Moment], ...]
 
 
-def invented(seed: int, campaign: str, kinds: Sequence[str], *, anywhen: bool = False) -> Story:
-    """Return a story with these *kinds* of faults at moments that *seed* decides."""
+def invented(seed: int, campaign: str, kinds: Sequence[str], longest: float = LONGEST) -> Story:
+    """Return a story with *kinds* of faults, none longer than *longest* seconds, at moments that *seed* decides."""
     dice, quanta = random.Random(seed), QUANTA[campaign]
     chosen = [KINDS[name] for name in kinds]
-    starts = sorted(dice.randrange(0 if anywhen else 1, int(quanta * 0.9)) for _ in chosen)
+    starts = sorted(dice.randrange(int(quanta * 0.9)) for _ in chosen)
     moments = [
         Moment(
             start,
             dice.choice(("", "", *LINES)),
             dice.choice((0.0, 0.0, dice.uniform(0, 0.5))),
-            dice.uniform(0.3, LONGEST),
+            dice.uniform(0.3, longest),
         )
         for start in starts
     ]
@@ -94,7 +95,7 @@ class Teller:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._references: dict[str, Signature] = {}
-        self._number = 0
+        self._number = self._quanta = 0
 
     def reference(self, campaign: str) -> Signature:
         """Return the signature of an attempt that nothing disturbs, made for the first who asks."""
@@ -109,7 +110,7 @@ class Teller:
 
     def tell(self, story: Story) -> list[Row]:
         """Carry out an attempt with its faults, mend it, and look whether all that must hold does."""
-        reference = self.reference(story.campaign)
+        reference, self._quanta = self.reference(story.campaign), QUANTA[story.campaign]
         self._place.settle(story.archive)
         world = self._place.condor() if story.engine == "htcondor" else self._place.world
         known = {path.name for path in self._place.runs.iterdir()}
@@ -125,11 +126,12 @@ class Teller:
         commands = self._mend(scene, log)
         text = log.read_text(errors="replace")
         wrong = [*scene.lies, *(["a traceback was shown"] if "Traceback" in text else [])]
-        if self._wait_for_nobody(scene):
-            wrong.append("it did not come to an end")
         wrong += untruths(self._place, run.name, story.archive, QUANTA[story.campaign], reference)
-        if wrong:
-            wrong.append(f"see {log}")
+        if wrong:  # the home goes away; what tells how it came stays
+            kept = Path(tempfile.mkdtemp(prefix="facade-chaos-kept."))
+            shutil.copytree(run, kept / run.name, symlinks=True)
+            shutil.copy(log, kept)
+            wrong.append(f"see {kept}")
         seconds = round(time.monotonic() - began, 1)
         for row in rows:
             row.commands, row.seconds, row.wrong = [*row.commands, *commands], seconds, wrong
@@ -188,34 +190,31 @@ class Teller:
 
     def _advice(self, scene: Scene) -> str | None:
         """Return the command that stat says to type once nobody carries the attempt out, None if all is done."""
-        report = self._wait_for_nobody(scene)
-        if report is not None:
-            scene.lies.append(f"it is still carried out by {report['carried_out_by']}")
+        report = self._at_rest(scene)
+        if report is None:
             return None
-        report = scene.world.json("stat", scene.run.name)
-        state = report["attempt"]["state"]
-        if sum(report["quanta"].values()) != sum(scene.world.latest()["quanta"].values()):
+        state, name = report["attempt"]["state"], scene.run.name
+        if sum(report["quanta"].values()) != self._quanta:
             scene.lies.append(f"stat counts {report['quanta']}")
-        if state == "running" and report["carried_out_by"] is None:
-            scene.lies.append("stat says running, and nobody runs it")
         if state == "succeeded":
             return None
-        found = re.search(rf"facade resume {re.escape(scene.run.name)}", " ".join(report["advice"]))
-        if found is None:
-            scene.lies.append(f"stat gives no advice for an attempt that is {state}: {report['advice']}")
-            return f"facade resume {scene.run.name}"
-        return found[0]
+        if state not in ("failed", "lost", "planned"):
+            scene.lies.append(f"stat says {state}, and nobody carries it out")
+        if f"facade resume {name}" in " ".join(report["advice"]):
+            return f"facade resume {name}"
+        scene.lies.append(f"stat gives no advice for an attempt that is {state}: {report['advice']}")
+        return None
 
-    def _wait_for_nobody(self, scene: Scene) -> dict[str, Any] | None:
-        """Wait until nobody carries the attempt out; return what stat says if that takes too long."""
+    def _at_rest(self, scene: Scene) -> dict[str, Any] | None:
+        """Wait until nobody carries the attempt out; return what stat says then, None if that takes too long."""
         deadline = time.monotonic() + PATIENCE
-        while True:
+        while time.monotonic() < deadline:
             report: dict[str, Any] = scene.world.json("stat", scene.run.name)
             if report["carried_out_by"] is None:
-                return None
-            if time.monotonic() > deadline:
                 return report
             time.sleep(0.2)
+        scene.lies.append(f"it is still carried out by {report['carried_out_by']}")
+        return None
 
 
 def _lasting(scene: Scene, seconds: float) -> None:
