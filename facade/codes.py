@@ -207,7 +207,7 @@ CODES: dict[str, str] = {
     "F603": "An executable query ended with an error; the message shows the last lines that it wrote to stderr. Try it"
     " by hand.",
     "F604": "What a query wrote or returned is not lines of files. Write WCL or JSON as docs/plugins.md shows.",
-    "F605": "A query answers with files that are not registered, or lie in no archive. Ingest them.",
+    "F605": "A query answers with files that are not registered, or lie in no archive that jobs read. Ingest them.",
     "F606": "A query does not supply a column that output_fields promises. Mend the query, or output_fields.",
     "F607": "A column of metadata or a card names a function that is not installed.",
 }

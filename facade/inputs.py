@@ -173,8 +173,10 @@ class QueryRunner:
         found = self.source.lookup(sorted(names))
         if lost := sorted("".join(key) for key in names if key not in found or found[key].get("path") is None):
             shown = ", ".join(lost[:SHOWN]) + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
-            message = f"query '{program}' answers with files that are not registered, or lie in no archive: {shown}"
-            raise MissingInputError(message, remedy="register them: facade ingest")
+            lie = "are not registered, or lie in no archive that jobs read"
+            raise MissingInputError(
+                f"query '{program}' answers with files that {lie}: {shown}", remedy="register them: facade ingest"
+            )
         keys = ("filename", "compression", "filetype", "filesize", "checksum", "path")
         known = {key: {name: row.get(name) for name in keys} for key, row in found.items()}
         return [

@@ -342,6 +342,11 @@ def execute_hosts(site: Site, address: Address, archives: Sequence[str] = ()) ->
         files.append(str(address.passfile))
     if not site.send_credentials:
         return Hosts(python=python, environment=environment, remote=True)
+    if len({Path(file).name for file in files}) < len(files):
+        raise InputError(
+            f"two files with credentials have one name, and would lie beside each other in a job: {', '.join(files)}",
+            remedy="give one of them another name",
+        )
     if "PGPASSFILE" in environment:
         environment["PGPASSFILE"] = Path(environment["PGPASSFILE"]).name  # in the job's scratch directory
     return Hosts(python=python, environment=environment, remote=True, files=tuple(files))

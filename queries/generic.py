@@ -70,6 +70,6 @@ def _unlocated(rows: Rows, filetype: str, where: dict[str, object], join: str) -
         names = [f"{row['filename']}{row['compression']}" for row in found]
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         raise MissingInputError(
-            f"generic query: what matches lies in no archive: {', '.join(names[:SHOWN])}{more}",
+            f"generic query: what matches lies in no archive that jobs read: {', '.join(names[:SHOWN])}{more}",
             remedy="ingest these files again from where they still lie",
         )

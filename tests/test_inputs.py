@@ -446,7 +446,7 @@ def test_a_query_that_fails_is_told_at_exec_and_asked_once(tmp_path: Path) -> No
 
 
 def test_files_that_nobody_registered_are_missing_inputs(tmp_path: Path) -> None:
-    with pytest.raises(MissingInputError, match=r"not registered, or lie in no archive: r10\.fits \[F605\]") as caught:
+    with pytest.raises(MissingInputError, match=r"or lie in no archive that jobs read: r10\.fits \[F605\]") as caught:
         found(tmp_path, ROWS + DUMP, "r9.fits")
     assert "exec = ${finder}" in str(caught.value)
 

@@ -152,7 +152,7 @@ def _wanted(modules: Sequence[Module]) -> dict[str, int]:
 def _unlocated(names: Sequence[str]) -> MissingInputError:
     shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     return MissingInputError(
-        f"registered, but in no archive: {shown}", remedy="ingest them again from where they still lie"
+        f"registered, but in no archive that jobs read: {shown}", remedy="ingest them again from where they still lie"
     )
 
 

@@ -202,6 +202,7 @@ def _files(archive: Mapping[str, object], preferred: Sequence[str]) -> sa.FromCl
     here = sa.and_(_LOCATION.c.desfile_id == _FILE.c.id, _LOCATION.c.archive_name == first)
     if any(value is None or str(value).strip().lower() == "null" for value in archive.values()):
         here = _LOCATION.c.desfile_id == _FILE.c.id
+        here = sa.and_(here, _LOCATION.c.archive_name.in_(preferred)) if preferred else here
     return _FILE.outerjoin(_ATTEMPT, _ATTEMPT.c.id == _FILE.c.pfw_attempt_id).outerjoin(_LOCATION, here)
 
 

@@ -576,4 +576,4 @@ def test_inputs_that_are_registered_but_lie_nowhere_are_missing() -> None:
     rows = [raw(9, 1), raw(9, 2, path=None), raw(10, 1, path=None)]
     with pytest.raises(MissingInputError) as caught:
         planned(text(REDUCE, b="reduce"), rows)
-    assert caught.value.message == "registered, but in no archive: raw-9-2.fits, raw-10-1.fits"
+    assert caught.value.message == "registered, but in no archive that jobs read: raw-9-2.fits, raw-10-1.fits"

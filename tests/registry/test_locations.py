@@ -57,6 +57,8 @@ def test_files_are_looked_for_in_the_archives_that_are_read_in_their_order(regis
     assert located(registry, "none") == {}
     asked = registry.rows.files("raw", {"archive_name": "near"})
     assert [row["filename"] for row in asked] == ["b.fits", "c.fits"], "a question may say itself in which"
+    asked = registry.rows.files("raw", {"archive_name": None})
+    assert [row["filename"] for row in asked] == ["a.fits", "b.fits", "c.fits"], "in none of those that are read"
     names = [("a.fits", ""), ("b.fits", ""), ("unknown", "")]
     assert [one.place for one in registry.elsewhere(names, "near", "home")] == ["raw/2013/a.fits"]
     assert registry.elsewhere(names, "home", "near") == []

@@ -164,7 +164,9 @@ def test_what_cannot_be_asked_is_told_at_its_place(
 def test_files_that_match_but_lie_nowhere_are_missing_inputs(registry: Registry) -> None:
     registry.ingest("r", TYPES, [{**raw(f"r{n}.fits", band="r"), "filetype": "img"} for n in range(12)])
     registry.forget_locations([(f"r{n}.fits", "") for n in range(12)], "home")
-    with pytest.raises(MissingInputError, match=r"lies in no archive: r0\.fits, r1\.fits, .* and 2 more \[F605\]"):
+    with pytest.raises(
+        MissingInputError, match=r"lies in no archive that jobs read: r0\.fits, r1\.fits, .* and 2 more \[F605\]"
+    ):
         ask(registry, "band = r")
     assert ask(registry, "band = i")[0] == []
 
