@@ -28,7 +28,7 @@ from facade.site import Site
 
 THREADS = 8
 """Files that are copied at once; ``transfers`` of the archives bounds them further."""
-PAGE = 5000
+PAGE = 20_000
 """Files that the registry is asked for at once."""
 BATCH, SECONDS = 200, 5.0
 """Copies, or seconds, after which they are recorded."""

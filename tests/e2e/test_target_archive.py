@@ -44,17 +44,20 @@ def site() -> Iterator[World]:
 
 
 class Pair:
-    """Two archives of a world, the seed registered at home; *home* is the root of that one, if it is no folder."""
+    """Two archives of a world, the seed registered at home; *home* and *near* are roots of those that are no folders,
+    and where their files lie."""
 
-    def __init__(self, world: World, home: tuple[str, Path] | None = None, **options: str) -> None:
+    def __init__(
+        self, world: World, home: tuple[str, Path] | None = None, near: tuple[str, Path] | None = None, **options: str
+    ) -> None:
         self.world, mark = world, uuid.uuid4().hex[:6]
         self.home, self.cluster = f"home{mark}", f"cluster{mark}"
         self.folders = {self.home: world.home / self.home, self.cluster: world.home / self.cluster}
-        if home is not None:
-            self.folders[self.home] = home[1]
+        given = {name: one for name, one in ((self.home, home), (self.cluster, near)) if one is not None}
+        self.folders |= {name: folder for name, (_, folder) in given.items()}
         for folder in self.folders.values():
             folder.mkdir(exist_ok=True)
-        roots: dict[str, object] = {**self.folders, **({self.home: home[0]} if home is not None else {})}
+        roots: dict[str, object] = {**self.folders, **{name: root for name, (root, _) in given.items()}}
         lines = "".join(f"{key} = {value}\n" for key, value in options.items())
         sections = "".join(f"<{name}>\nroot = {root}\n{lines}</{name}>\n" for name, root in roots.items())
         (world.home / "site.wcl").write_text(
@@ -227,6 +230,18 @@ def slow(webdav_server: WebServer) -> Iterator[tuple[tuple[str, Path], FaultProx
     (webdav_server.folder / folder).mkdir()
     with proxied(webdav_server.port) as proxy:
         yield (f"http://127.0.0.1:{proxy.port}/{folder}", webdav_server.folder / folder), proxy
+
+
+def test_the_target_archive_may_be_a_server(site: World, slow: tuple[tuple[str, Path], FaultProxy]) -> None:
+    place, proxy = slow
+    pair = Pair(site, near=place, pause="0.05")
+    proxy.arm("cut", after=300_000, times=3)
+    said = {**STORES, **READS, "use_home_archive_input": "target_archive", "use_home_archive_output": "block"}
+    pair.submit(said)
+    found = pair.made()
+    assert len(found[pair.cluster]) == OUTPUTS and found[pair.home] == found[pair.cluster] and proxy.left == 0
+    assert (place[1] / "seed/seed.dat").read_bytes() == SEED
+    assert not list(Path(site.latest()["run_dir"]).glob("homing"))
 
 
 def test_a_copy_home_that_is_killed_goes_on_where_it_was(
