@@ -85,6 +85,8 @@ def bring_home(registry: Registry, site: Site, run: RunDirectory, stop: threadin
         Interrupted: *stop* was set.
         InputError, RegistryError: an archive is not in the site file, or the registry cannot be reached.
     """
+    if not run.homing:
+        return 0
     home, target = run.archives
     return copied(registry, site, target, home, _pages(registry, run, target, home), run.path / FOLDER, stop)
 

@@ -14,8 +14,9 @@ import pytest
 from facade import homing
 from facade.archive import content_of, open_archive
 from facade.archive.layers import Layers
+from facade.engines.rundir import RunDirectory
 from facade.errors import TransferError
-from facade.homing import Interrupted, copied
+from facade.homing import Interrupted, astray, bring_home, copied, take_along
 from facade.registry.locations import Copy
 
 
@@ -151,3 +152,9 @@ def test_two_at_a_time_wait_for_each_other(place: Path) -> None:
     said(place, [every], second)
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_a_run_that_brings_nothing_home_needs_no_second_archive(place: Path) -> None:
+    run = RunDirectory(place, "u_r1p01", 1, ("one",), (), archives=("home",))
+    nobody: Any = None
+    assert bring_home(nobody, nobody, run) == 0 and not astray(nobody, run) and take_along(nobody, nobody, run) == 0

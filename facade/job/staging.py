@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import threading
@@ -67,9 +66,13 @@ class Stager:
 
     def stage_ahead(self, inputs: Sequence[Input]) -> None:
         """Fetch what quanta will read that this job does not make; what cannot be had is told by whoever reads it."""
-        for item in {item.name: item for item in inputs if item.producer != self._jobnum}.values():
-            with contextlib.suppress(FacadeError, Stopped, OSError):
+        for item in {(one.path, one.called): one for one in inputs if one.producer != self._jobnum}.values():
+            try:
                 self.stage([item], self._directory)
+            except MissingInputError:
+                continue
+            except (FacadeError, Stopped, OSError):  # an archive that is down would keep each of them waiting
+                return
 
     def _stage(self, item: Input, expected: Content | None, directory: Path) -> int:
         self._check()

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from job.house import House
 
-from facade.errors import BAD_INPUT
+from facade.archive import Transfer
+from facade.archive.local import LocalArchive
+from facade.errors import BAD_INPUT, TransferError
+from facade.needs import RETRY
 
 
 @dataclass
@@ -127,3 +130,19 @@ def test_inputs_of_all_quanta_are_fetched_when_the_job_starts(near: Near, ahead:
     assert states == ["succeeded", "succeeded" if ahead else "failed", "failed"]
     failure = near.ended()[43]["failure"]
     assert (failure["class"], failure["step"]) == ("input-missing", "stage-in"), "told by whoever reads it"
+
+
+def test_an_archive_that_is_down_is_not_asked_for_every_input(near: Near, monkeypatch: pytest.MonkeyPatch) -> None:
+    near.more = {"stage": "job"}
+    asked = []
+
+    def fetch(archive: LocalArchive, source: str, *more: object) -> Transfer:
+        asked.append(source)
+        raise TransferError("it is down")
+
+    monkeypatch.setattr(LocalArchive, "fetch", fetch)
+    items = [near.input(f"{n}.txt") for n in range(5)]
+    for item in items:
+        near.add(near.copy(f"out/{item['filename']}", f"in/{item['filename']}"), inputs=[item])
+    assert near.run() == RETRY
+    assert asked[0] == asked[1] == "raw/0.txt" and len(asked) == 6, "once ahead, then each by its quantum"
