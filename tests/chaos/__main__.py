@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -96,6 +97,7 @@ def main() -> int:
         os.execvpe(
             command[0], [*command, sys.executable, "-m", "chaos", *sys.argv[1:]], {**os.environ, INSIDE: "mounts"}
         )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # then everything is taken away, too
     mounts, console = bool(inside), Console(stderr=True, soft_wrap=True)
     os.environ.pop(INSIDE, None)
     if not mounts:

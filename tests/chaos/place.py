@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from archive_servers import serving
+from chaos.watch import belongs, pids
 from e2e.world import ROOT, World
 from faultproxy import FaultProxy, proxied
 
@@ -168,6 +169,11 @@ def _wsgidav(folder: Path) -> list[str]:
 
 
 def _end_everything(place: Place) -> None:
+    """End what an interruption leaves: engines first, for they would start the database again."""
+    for pid in pids():
+        with contextlib.suppress(OSError):
+            if belongs(pid, place.home) and not Path(f"/proc/{pid}/comm").read_text().startswith("postgres"):
+                os.kill(pid, signal.SIGKILL)
     for pid in place.postgres():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGQUIT)
