@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+TESTERS ?= 2
 
 .PHONY: help demo test lint bench chaos condor .venv clean distclean
 
@@ -14,7 +15,7 @@ demo: .venv  ## run the demo campaign
 	@exec $(BIN)/python tools/demo.py
 
 test: .venv condor lint  ## all checks and tests, with a real HTCondor and a real PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --durations 25
 
 lint: .venv  ## the checks alone: style, types, floors
 	$(BIN)/ruff check
