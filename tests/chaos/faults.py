@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -148,10 +149,8 @@ def copies_of_any(scene: Scene) -> Iterator[str]:
     done = {
         path.name.partition(".")[0]
         for path in scene.run.glob("jobs/*/*.receipt.*")
-        if b'"job-ended"' in path.read_bytes()
+        if b'"job-ended", "state": "succeeded"' in path.read_bytes()
     }
-    import json
-
     table = json.loads((scene.run / "run.json").read_text())["jobs"]
     ready = [
         number

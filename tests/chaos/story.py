@@ -161,7 +161,7 @@ class Teller:
         """Return at the *moment*; an attempt that nobody carries out any more is taken up again for it."""
         scene.receipts.look()
         while scene.receipts.succeeded < moment.quanta or (moment.line and moment.line not in scene.receipts.fresh):
-            if scene.engine.poll() is not None:
+            if scene.engine.poll() is not None and not self._watched_anew(scene, log):
                 command = self._advice(scene)
                 if command is None:
                     raise TooLateError
@@ -170,6 +170,13 @@ class Teller:
             time.sleep(0.002)
             scene.receipts.look()
         time.sleep(moment.wait)
+
+    def _watched_anew(self, scene: Scene, log: Path) -> bool:
+        """An attempt on a pool goes on without whoever watched it: watch it again. Return whether it does go on."""
+        holder = scene.world.json("stat", scene.run.name)["carried_out_by"] or ""
+        if holder.startswith("HTCondor"):
+            scene.engine = _start(scene.world.env(), ["stat", scene.run.name, "--watch"], log)
+        return holder.startswith("HTCondor")
 
     def _mend(self, scene: Scene, log: Path) -> list[str]:
         """Type what stat says until the attempt has succeeded; return what was typed."""
