@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
@@ -23,6 +24,8 @@ from facade.registry.embedded import Embedded
 from facade.states import MOVES, State
 
 SHOWN = 3
+LAST_WORDS = 15.0
+"""Seconds that processes may take to end once the attempt is over."""
 TRACES = ("log", "junk", "failed")
 """Filetypes of what failed quanta and jobs leave for people to look at; an undisturbed attempt has only the first."""
 
@@ -139,8 +142,16 @@ def untruths(place: Place, name: str, archive: str, quanta: int, reference: Sign
         *_of_registry(found, quanta, signature(found, place.kept(archive)), reference),
         *_of_archive(place.kept(archive), found, archive),
         *_of_run_directory(Path(found.attempt["run_dir"])),
-        *[f"a process is left: {text}" for text in left(place.home)],
+        *[f"a process is left: {text}" for text in _left(place.home)],
     ]
+
+
+def _left(home: Path) -> list[str]:
+    """Return the processes that do not end: a DAGMan closes the attempt with its last node, and ends a while after."""
+    deadline = time.monotonic() + LAST_WORDS
+    while (found := left(home)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
 
 
 def _of_stat(place: Place, name: str, quanta: int) -> list[str]:
