@@ -71,21 +71,25 @@ def write(path: Path, primary: Cards, hdus: Sequence[HDU], *, compression: str =
 
     No card depends on the time: CFITSIO's CHECKSUM carries the date in its comment, so there is none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.unlink(missing_ok=True)
-    with fitsio.FITS(str(temporary), "rw", clobber=True) as out:
+    with fitsio.FITS("mem://", "rw") as out:
         out.write(None, header=_cards(primary))
         for name, data, cards in hdus:
             out.write(data, extname=name, header=_cards(cards), **_packing(data, compression))
-    os.replace(temporary, path)
+        _put(path, out.read_raw())
 
 
 def write_plain(path: Path, data: Array, cards: Cards) -> None:
     """Write one image or table with no more structure than FITS needs; the same care as :func:`write`."""
+    with fitsio.FITS("mem://", "rw") as out:
+        out.write(data, header=_cards(cards))
+        _put(path, out.read_raw())
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Not by CFITSIO: on a full disk it closes half a file and says nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    fitsio.write(str(temporary), data, header=_cards(cards), clobber=True)
+    temporary.write_bytes(data)
     os.replace(temporary, path)
 
 

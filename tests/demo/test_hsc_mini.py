@@ -490,3 +490,17 @@ def test_a_task_that_looks_nothing_up_does_not_need_the_registry(campaign: Path,
     shutil.copytree(campaign, copy, symlinks=True)
     (copy / "registry.sqlite3").unlink()
     run_all([["forcedPhotCoadd", *IO, "--id", "tract=0", f"patch={PATCH}", "filter=HSC-I"]], tmp_path)
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.fits"
+    code = f"""
+import resource, numpy
+from pathlib import Path
+from hsc_mini import fitsfile
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+fitsfile.write(Path({str(path)!r}), {{}}, [("T", numpy.zeros(1000, dtype=[("a", "f8")]), {{}})])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0 and "File too large" in done.stderr
+    assert not path.exists()
