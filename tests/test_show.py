@@ -42,14 +42,16 @@ def test_codes_are_explained_in_sentences() -> None:
         assert re.fullmatch(r"F\d{3}", code) and re.match(r"[\w<'$]", meaning) and meaning.endswith("."), code
 
 
-def test_the_reference_shows_every_keyword(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reference_shows_every_keyword(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     out = told(["keywords"], capsys)
     assert [line.partition(":")[0] for line in out.splitlines() if line[:1].strip()] == list(SECTIONS)
     for one in KEYWORDS:
         assert re.search(rf"^  {re.escape(one.name)} ", out, re.MULTILINE), one.name
 
 
-def test_one_section(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_section(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     assert [" ".join(line.split()) for line in told(["keywords", "exclude"], capsys).splitlines()[:2]] == [
         "exclude: <excludes> in <qcf>, <NAME>",
         "pattern text required DESDM active regular expression: a line that matches it is no message",

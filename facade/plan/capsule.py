@@ -18,7 +18,7 @@ import msgspec
 
 from facade.needs import Allowance
 from facade.plan.model import Job, Plan, PlannedExec, PlannedFile, PlannedList, Quantum, Use, simple
-from facade.wcl.template import bind_attempt
+from facade.wcl.template import bind_attempt, bind_attempt_in
 
 FORMAT = 2
 
@@ -115,8 +115,8 @@ class Cutter:
         ordered = sorted(self._plan.jobs, key=attrgetter("jobnum"))
         for number, jobs in groupby(ordered, lambda job: job.jobnum // size):
             listed = list(jobs)
-            text = _ENCODER.encode_lines([self._line(job) for job in listed]).decode()
-            lines = bind_attempt(text, self._around.attnum).encode().splitlines()
+            text = _ENCODER.encode_lines([self._line(job) for job in listed])
+            lines = bind_attempt_in(text, self._around.attnum).splitlines()
             yield number, shard([job.jobnum for job in listed], lines, common)
 
     def _line(self, job: Job) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from facade.wcl.tree import Value
 NEWLINE = re.compile(r"\r\n|\r|\n")
 _COMMENT = re.compile(r"(?<!\\)#")
 # possessive where that changes nothing: a value of megabytes then takes no memory to look through
-_QUOTED = re.compile(r"""(?:(\S+)\s*=|(?!=\s)(\S+)\s)\s*("[^"\\]*+(?:\\.[^"\\]*+)*+"|'[^']*+')\s*(?:#.*)?$""")
+_QUOTED = re.compile(r"""(?:(\S+)\s*=|(?!=\s)(\S+)\s)\s*("[^"\\]*+(?:\\.[^"\\]*+)*"|'[^']*+')\s*(?:#.*)?$""")
 _OPEN_QUOTE = re.compile(r"""\S+(?:\s*=\s*|\s+)(["'])""")
 _ESCAPE = re.compile(r'\\(["\\])')
 _ESCAPED_HASH = re.compile(r"\\(#)")

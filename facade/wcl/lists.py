@@ -15,7 +15,7 @@ from facade.wcl.template import BadReference, Template
 MAX_RANGE = 1_000_000
 _ITEM = re.compile(r"""(\s*(?:'[^']*+'|"[^"]*+")\s*(?=,|$)|[^,]*+)(,?)""")
 _RANGE = re.compile(r"([+-]?[0-9]{1,15}):([+-]?[0-9]{1,15})$")
-_COLONS = re.compile(r"[+-]?[0-9]+(?::[+-]?[0-9]+){2,}+$")
+_COLONS = re.compile(r"[+-]?[0-9]+(?::[+-]?[0-9]+){2,}$")
 
 
 def is_list(text: str) -> bool:

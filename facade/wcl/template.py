@@ -16,8 +16,9 @@ from facade.wcl.tree import Value
 
 Scalar = str | int | float | bool | None
 _ATTNUM = re.compile(r"\$\{attnum(?::0*([0-9]{1,3}))?\}")
+_ATTNUM_BYTES = re.compile(_ATTNUM.pattern.encode())
 _INTEGER = re.compile(r"\s*[+-]?[0-9]{1,1000}\s*$")
-_TOKEN = re.compile(r"""[^ \t\r\n'"\\]++|'[^']*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+"|\\.|[ \t\r\n]++""", re.DOTALL)
+_TOKEN = re.compile(r"""[^ \t\r\n'"\\]++|'[^']*+'|"[^"\\]*+(?:\\.[^"\\]*+)*"|\\.|[ \t\r\n]++""", re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -293,6 +294,13 @@ def result_text(result: object) -> str:
     if isinstance(result, str | int | float):
         return plain(result)
     raise BadReference(f"the function returned {type(result).__name__}, not a text or number", code="F113")
+
+
+def bind_attempt_in(data: bytes, attnum: int) -> bytes:
+    """Do what `bind_attempt` does in the bytes of a text in UTF-8."""
+    while found := _ATTNUM_BYTES.search(data):
+        data = data.replace(found[0], f"{attnum:0{int(found[1] or 0)}d}".encode())
+    return data
 
 
 def bind_attempt(text: str, attnum: int) -> str:

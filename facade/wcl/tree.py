@@ -17,7 +17,8 @@ from facade.errors import Fault, Location
 
 BUILT_IN = Location("<built in>", 1)
 _FIRST = itemgetter(0)
-_ITEM = re.compile(r"(?:\$\w*+\{[^{}]*+\}|[^\s,$]++|\$)(?:[^\S,]*+(?:\$\w*+\{[^{}]*+\}|[^\s,$]++|\$))*+")
+# groups are not repeated possessively: Python before 3.11.5 keeps what a last, failed turn took
+_ITEM = re.compile(r"(?:\$\w*+\{[^{}]*+\}|[^\s,$]++|\$)(?:[^\S,]*+(?:\$\w*+\{[^{}]*+\}|[^\s,$]++|\$))*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,8 @@ def test_a_flood_is_counted_and_bounded(watched: House) -> None:
 
 
 def test_a_program_that_fails_has_its_messages_told_before(watched: House) -> None:
-    watched.add(program(watched, "print('fatal')\nos.kill(os.getpid(), 9)"), outputs=[watched.output("a.txt")])
+    code = "print('fatal', flush=True)\nos.kill(os.getpid(), 9)"
+    watched.add(program(watched, code), outputs=[watched.output("a.txt")])
     assert watched.run() == 1
     kinds = watched.kinds()
     assert kinds.index("messages") < kinds.index("quantum-ended") and told(watched)[0][3] == "fatal"
