@@ -12,6 +12,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from facade.job.processes import children
+
 MARK = "FACADE_EXEC"
 """Variable that every program of a job gets: which exec of which quantum it is."""
 _PR_SET_CHILD_SUBREAPER = 36
@@ -26,7 +28,7 @@ def adopt_orphans() -> None:
 
     try:
         if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0:
-            _reaping.append(frozenset(_children(os.getpid())))
+            _reaping.append(frozenset(children(os.getpid())))
     except (OSError, AttributeError):
         return
 
@@ -37,7 +39,7 @@ def end_children(mark: str = "") -> list[str]:
     if not _reaping:
         return ended
     known = _reaping[0]
-    while found := [p for p in _children(os.getpid()) if p not in known and (not mark or _carries(p, mark))]:
+    while found := [p for p in children(os.getpid()) if p not in known and (not mark or _carries(p, mark))]:
         for pid in found:  # what they leave behind becomes ours in turn
             ended.append(f"{pid} ({_name(pid)})")
             _kill(pid)
@@ -65,18 +67,6 @@ def end_inside(folder: Path) -> list[str]:
 
 def _processes(wanted: Callable[[int], bool]) -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdecimal() and wanted(int(name))]
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        tasks = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
-    found: list[int] = []
-    for task in tasks:
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in Path(f"/proc/{pid}/task/{task}/children").read_bytes().split()]
-    return found
 
 
 def _carries(pid: int, mark: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from facade.job.processes import descendants
 from facade.job.stop import signal_group
 
 LOOK = 0.5
@@ -91,20 +92,3 @@ def memory_of(pid: int) -> int:
         with contextlib.suppress(OSError, ValueError, IndexError):
             total += int(Path(f"/proc/{one}/statm").read_bytes().split()[1]) * _PAGE
     return total
-
-
-def descendants(pid: int) -> list[int]:
-    """Return *pid* and every process that descends from it, as far as it was not left by its parent."""
-    found = [pid]
-    for one in found:
-        for task in _tasks(one):
-            with contextlib.suppress(OSError, ValueError):
-                found += [int(child) for child in Path(f"/proc/{one}/task/{task}/children").read_bytes().split()]
-    return found
-
-
-def _tasks(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
