@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facade.archive import Archive, Sent, Stat
 from facade.archive.content import Content
-from facade.archive.transfers import Transfer
+from facade.archive.transfers import Transfer, named
 from facade.errors import MissingInputError
 
 
@@ -86,10 +86,7 @@ class Layers:
     def store(self, source: Path, target: str, checksum: str | None) -> Transfer:
         """Send and commit in one step."""
         sent = self.send(source, target, checksum)
-        try:
-            sent.commit()
-        finally:
-            sent.discard()
+        named(sent)
         return sent.transfer
 
     def stat(self, source: str) -> Stat | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from facade.archive.content import Content, Stat, content_of, expectation
 from facade.archive.parts import PART, part_name, reported, steps
-from facade.archive.transfers import Transfer, Transfers, Transient
+from facade.archive.transfers import Transfer, Transfers, Transient, named
 from facade.errors import MissingInputError, RefusedError, TransferError
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
@@ -105,10 +105,7 @@ class LocalArchive:
     def store(self, source: Path, target: str, checksum: str | None) -> Transfer:
         """Copy *source* to archive file *target*, verified and on disk."""
         sent = self.send(source, target, checksum)
-        try:
-            sent.commit()
-        finally:
-            sent.discard()
+        named(sent)
         return sent.transfer
 
     def remove(self, source: str) -> bool:
@@ -165,10 +162,7 @@ def _staged(source: Path, target: Path, size: int | None, checksum: str | None) 
 def store(source: Path, target: Path, checksum: str | None) -> Content:
     """Copy *source* to *target* so that it survives a crash, and verify what then lies there; raises as `send`."""
     sent = send(source, target, checksum)
-    try:
-        sent.commit()
-    finally:
-        sent.discard()
+    named(sent)
     return sent.content
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from facade.archive.content import Content, Stat, content_of, expectation
 from facade.archive.local import SentLocally
 from facade.archive.parts import part_name, reported, steps
-from facade.archive.transfers import Transfer, Transfers, Transient
+from facade.archive.transfers import Transfer, Transfers, Transient, named
 from facade.errors import MissingInputError, RefusedError, TransferError
 
 Tick = Callable[[], None]
@@ -143,10 +143,7 @@ class RemoteArchive:
     def store(self, source: Path, target: str, checksum: str | None) -> Transfer:
         """Copy *source* to archive file *target*, verified."""
         sent = self.send(source, target, checksum)
-        try:
-            sent.commit()
-        finally:
-            sent.discard()
+        named(sent)
         return sent.transfer
 
     def remove(self, source: str) -> bool:
