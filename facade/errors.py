@@ -7,7 +7,7 @@ Exit codes are a contract (docs/architecture.md, "The command line"): 0 done or 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 DONE, FAILED, BAD_INPUT, MISSING_INPUT, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -83,6 +83,15 @@ def _columns(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
         return 0
     return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return *names* as a comma list, and beyond *most* of them only how many there are.
+
+    >>> some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class FacadeError(Exception):

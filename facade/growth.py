@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from facade.campaign import Campaign, read
 from facade.engines.rundir import RunDirectory
-from facade.errors import FacadeError, MissingInputError, RefusedError
+from facade.errors import FacadeError, MissingInputError, RefusedError, some
 from facade.homing import take_along
 from facade.inputs import Found, Standing, plan_on
 from facade.materialise import made_again
@@ -105,9 +105,8 @@ def _grown(
     grown, found = plan_on(campaign, _Seen(registry, [one.task_id for one in made.values()]), standing)
     ensure_grown(plan, grown)
     if lost := unmade(grown, plan, made):
-        more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
         raise MissingInputError(
-            f"optional files were not made: {', '.join(lost[:SHOWN])}{more}",
+            f"optional files were not made: {some(lost, SHOWN)}",
             remedy="let a query find those that were made, instead of depends",
         )
     late = consider(registry, site, late_part(grown, plan, made), wish, apart=attempt.id if attempt else None)
@@ -154,10 +153,9 @@ def _ensure_done(registry: Registry, attempt: Attempt, block: str, first: str) -
         raise RefusedError(f"{attempt.name}: block '{first}' is to be planned before '{block}'")
     states = registry.job_states(attempt.id)
     if undone := [str(number) for number, state in states.items() if state is not State.SUCCEEDED]:
-        more = f" and {len(undone) - SHOWN} more" if len(undone) > SHOWN else ""
         raise RefusedError(
             f"{attempt.name}: block '{block}' cannot be planned: jobs before it have not succeeded:"
-            f" {', '.join(undone[:SHOWN])}{more}",
+            f" {some(undone, SHOWN)}",
             remedy=f"facade resume {attempt.name}",
         )
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from facade import __version__
 from facade.answers import OUTPUT_FILE, Lines, QueryError, ask, version
 from facade.campaign import Campaign, Dataset, Module, QuerySpec
-from facade.errors import CampaignError, FacadeError, Fault, InputError, MissingInputError
+from facade.errors import CampaignError, FacadeError, Fault, InputError, MissingInputError, some
 from facade.files import split_compression
 from facade.plan import Inputs, MissingFiles, Plan, PlannedQuery, plan
 from facade.plan.growth import stage
@@ -172,10 +172,10 @@ class QueryRunner:
             return lines
         found = self.source.lookup(sorted(names))
         if lost := sorted("".join(key) for key in names if key not in found or found[key].get("path") is None):
-            shown = ", ".join(lost[:SHOWN]) + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
             lie = "are not registered, or lie in no archive that jobs read"
             raise MissingInputError(
-                f"query '{program}' answers with files that {lie}: {shown}", remedy="register them: facade ingest"
+                f"query '{program}' answers with files that {lie}: {some(lost, SHOWN)}",
+                remedy="register them: facade ingest",
             )
         keys = ("filename", "compression", "filetype", "filesize", "checksum", "path")
         known = {key: {name: row.get(name) for name in keys} for key, row in found.items()}

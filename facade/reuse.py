@@ -14,7 +14,7 @@ from functools import cached_property
 from facade.archive import open_archive
 from facade.archive.layers import layered
 from facade.digest import combined, reading
-from facade.errors import MissingInputError, RefusedError
+from facade.errors import MissingInputError, RefusedError, some
 from facade.keeping import NEVER, TARGET
 from facade.plan import Plan, from_text
 from facade.plan.applied import applied
@@ -133,10 +133,9 @@ def _ensure_at_hand(registry: Registry, site: Site, plan: Plan) -> None:
     names = [(file.filename, file.compression) for file in plan.files if file.producer == 0]
     target = plan.keeping.target
     if lost := [f"{one.filename}{one.compression}" for one in registry.elsewhere(names, target, site.archive)]:
-        more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
         raise MissingInputError(
             f"with 'use_home_archive_input = never' inputs must lie in archive '{target}', and these do not:"
-            f" {', '.join(lost[:SHOWN])}{more}",
+            f" {some(lost, SHOWN)}",
             remedy=f"use_home_archive_input = {TARGET} has them copied there before jobs start",
         )
 
@@ -210,9 +209,8 @@ def _refused(considered: Considered) -> RefusedError:
         for quantum, one in zip(considered.plan.quanta, considered.decided, strict=True)
         if one.source is not None
     ]
-    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
     return RefusedError(
-        f"made already: {', '.join(labels[:SHOWN])}{more}",
+        f"made already: {some(labels, SHOWN)}",
         remedy="--reuse unit takes what is there, --reuse none makes it again",
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from facade.campaign import Block, Campaign, Module
 from facade.campaign.faults import fault_of
-from facade.errors import CampaignError, Fault, MissingInputError
+from facade.errors import CampaignError, Fault, MissingInputError, some
 from facade.files import clean_path
 from facade.needs import Allowance
 from facade.plan.bench import Missing, Workbench
@@ -150,9 +150,9 @@ def _wanted(modules: Sequence[Module]) -> dict[str, int]:
 
 
 def _unlocated(names: Sequence[str]) -> MissingInputError:
-    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     return MissingInputError(
-        f"registered, but in no archive that jobs read: {shown}", remedy="ingest them again from where they still lie"
+        f"registered, but in no archive that jobs read: {some(names, SHOWN)}",
+        remedy="ingest them again from where they still lie",
     )
 
 
