@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from facade.errors import FacadeError, InputError
 from facade.job import receipt
 from facade.registry import Registry
 from facade.registry.values import Attempt
-from facade.run import BATCH, alive
+from facade.run import alive, report_receipt
 from facade.states import State
 
 PATTERN = "*.receipt.[0-9][0-9]*.jsonl"
@@ -69,13 +69,8 @@ def _tell(registry: Registry, path: Path, told: Told) -> None:
     if lines[0]["kind"] != "job-started" or not name:
         raise InputError("this receipt does not begin with job-started")
     known = registry.receipt_lines(name)
-    for batch in _batches(lines):
-        registry.report(name, batch)
+    report_receipt(registry, lines)
     told.receipts += 1
     told.lines += len(lines)
     told.new += max(0, len(lines) - known)
     told.attempts[int(lines[0]["attempt_id"])] = None
-
-
-def _batches(lines: Sequence[receipt.Line]) -> Iterator[Sequence[receipt.Line]]:
-    yield from (lines[start : start + BATCH] for start in range(0, len(lines), BATCH))

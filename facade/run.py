@@ -90,9 +90,13 @@ def read_receipts(registry: Registry, run: RunDirectory) -> None:
         for path in sorted(folder.glob("*.receipt.*.jsonl")):
             if folder / path.name.partition(".")[0] not in wanted:
                 continue
-            lines = list(receipt.read(path))
-            for start in range(0, len(lines), BATCH):
-                registry.report(lines[0]["receipt"], lines[start : start + BATCH])
+            report_receipt(registry, list(receipt.read(path)))
+
+
+def report_receipt(registry: Registry, lines: Sequence[receipt.Line]) -> None:
+    """Tell the registry all *lines* of a receipt, which begins with them; those that it knows change nothing."""
+    for start in range(0, len(lines), BATCH):
+        registry.report(lines[0]["receipt"], lines[start : start + BATCH])
 
 
 def _refreshed(registry: Registry, attempt: Attempt) -> Attempt:

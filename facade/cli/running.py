@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -249,17 +250,12 @@ def engine_plan(attempt: str, block: str) -> int:
 
     Exit code 75 if the registry cannot be reached: trying again may help.
     """
-    try:
-        with registry() as opened:
-            found = find(opened, attempt)
-            write_later(site(), found, opened.address, plan_later(opened, site(), found, block), block)
-    except RegistryError as error:
-        talk(str(error))
-        return RETRY
-    except FacadeError as error:
-        talk(str(error))
-        return FAILED
-    return DONE
+
+    def plan(opened: Registry, found: Attempt) -> bool:
+        write_later(site(), found, opened.address, plan_later(opened, site(), found, block), block)
+        return True
+
+    return _for_the_engine(attempt, plan)
 
 
 @engine.command("home")
@@ -269,10 +265,14 @@ def engine_home(attempt: str) -> int:
 
     Exit code 75 if the registry cannot be reached: trying again may help.
     """
+    return _for_the_engine(attempt, lambda opened, found: bring_home(opened, site(), open_run(opened, site(), found)))
+
+
+def _for_the_engine(attempt: str, work: Callable[[Registry, Attempt], bool]) -> int:
+    """Do *work* for an attempt; return the exit code that tells an engine whether trying again may help."""
     try:
         with registry() as opened:
-            found = find(opened, attempt)
-            return DONE if bring_home(opened, site(), open_run(opened, site(), found)) else FAILED
+            return DONE if work(opened, find(opened, attempt)) else FAILED
     except RegistryError as error:
         talk(str(error))
         return RETRY
