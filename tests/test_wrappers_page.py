@@ -48,7 +48,7 @@ def test_the_plug_in(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
         cases(capsys, "settings", "--param", "threads=2", "--column", "seconds=float", "--keep", str(tmp_path / "k"))
         == {}
     )
-    work = tmp_path / "k/failing_program/work/Test_r1p01_j_t01"
+    work = tmp_path / "k/failing_program" / "work" / "Test_r1p01_j_t01"
     assert (work / "settings.txt").read_text() == "threads = 2\n"
     words = ["settings", "--param", "threads=x", "--column", "seconds=float", "--case", "one program"]
     assert "phase prepare: threads = x is no number" in cases(capsys, *words)["one program"][0]

@@ -74,7 +74,7 @@ def site(tmp_path: Path, postgres: Embedded) -> Iterator[World]:
     url = f"postgresql://{user}:s3cret%3Awith%2Fodd%40signs@{place}/{name}"
     (tmp_path / "archive").mkdir()
     (tmp_path / "site.wcl").write_text(
-        "home_archive = main\n<archive>\n<main>\nroot = archive\n</main>\n</archive>\nruns = work/runs\nworkers = 1\n"
+        "home_archive = main\n<archive>\n<main>\nroot = archive\n</main>\n</archive>\nruns = deep/runs\nworkers = 1\n"
     )
     (tmp_path / "campaign.wcl").write_text(CAMPAIGN)
     yield World(tmp_path, {"FACADE_DB": url})
@@ -87,7 +87,7 @@ def test_an_external_database_is_a_url_and_nothing_else(site: World) -> None:
     site.facade("submit", "campaign.wcl", "--wait")
     assert site.json("stat", "u_1_r3p01")["quanta"] == {"succeeded": 2}
     assert (site.home / "archive/SITE/r3/p01/hello-10-p01.txt").read_text() == "hello\n"
-    assert (site.home / "work/runs/u_1_r3p01/run.json").is_file()
+    assert (site.home / "deep/runs/u_1_r3p01/run.json").is_file()
     assert not (site.home / "db").exists()
     assert site.rows("select root from archive") == [{"root": str(site.home / "archive")}]
 
@@ -194,7 +194,7 @@ def test_a_plan_is_drawn_and_handed_on(site: World) -> None:
 def test_the_dag_that_is_shown_is_that_of_the_next_attempt(site: World) -> None:
     site.facade("submit", "campaign.wcl", "--wait", "--set", "attnum=95")
     shown = site.facade("plan", "campaign.wcl", "--to", "dag", "--reuse", "none").stdout
-    assert f'SET_JOB_ATTR facade_run = "{site.home}/work/runs/u_1_r3p96"' in shown
+    assert f'SET_JOB_ATTR facade_run = "{site.home}/deep/runs/u_1_r3p96"' in shown
     assert "engine finish u_1_r3p96" in shown
     assert shown.count("\nJOB j") == 1
     assert "\nJOB j" not in site.facade("plan", "campaign.wcl", "--to", "dag").stdout  # all is there
@@ -213,7 +213,7 @@ def test_an_attempt_number_of_ones_own(site: World) -> None:
 
 def test_a_job_by_hand(site: World) -> None:
     site.facade("submit", "campaign.wcl", "--wait")
-    run = site.home / "work/runs/u_1_r3p01"
+    run = site.home / "deep/runs/u_1_r3p01"
     capsule = run / "jobs/000/capsules.jsonl#1"
     shown = site.facade("job", "show", capsule).stdout
     assert json.loads(shown)["attempt"]["name"] == "u_1_r3p01"
@@ -230,7 +230,7 @@ def test_a_job_by_hand(site: World) -> None:
 def test_a_dry_run_changes_nothing(site: World) -> None:
     assert "2 quanta in 1 jobs" in site.facade("submit", "campaign.wcl", "--dry-run").stdout
     assert site.json("stat") == []
-    assert not (site.home / "work").exists()
+    assert not (site.home / "deep").exists()
 
 
 def test_an_archive_that_is_not_mounted_is_told(site: World) -> None:
