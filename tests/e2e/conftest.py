@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from e2e.world import World
+from e2e.world import World, temporary_world
 from pool import CondorPool
 
 
@@ -25,15 +22,10 @@ class Attempts:
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
     """A home with simulated exposures, all registered."""
-    home = Path(tempfile.mkdtemp(prefix="facade-e2e."))
-    made = World(home)
-    try:
+    with temporary_world() as made:
         made.simulate()
         made.ingest()
         yield made
-    finally:
-        made.facade("db", "stop")
-        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")

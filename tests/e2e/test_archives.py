@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from archive_servers import S3Server, WebServer
-from e2e.world import World
+from e2e.world import World, temporary_world
 from faultproxy import FaultProxy, proxied
 
 from facade.archive import open_archive
@@ -120,15 +117,8 @@ SEED = hashlib.shake_256(b"seed").digest(800_000)
 @pytest.fixture(scope="module")
 def campaign_home() -> Iterator[World]:
     """A home with the campaign and its own database; each test gives it another archive."""
-    home = Path(tempfile.mkdtemp(prefix="facade-away."))
-    (home / "campaign.wcl").write_text(CAMPAIGN)
-    (home / "seed.dat").write_bytes(SEED)
-    world = World(home)
-    try:
+    with temporary_world({"campaign.wcl": CAMPAIGN.encode(), "seed.dat": SEED}) as world:
         yield world
-    finally:
-        world.facade("db", "stop")
-        shutil.rmtree(home)
 
 
 def settle(world: World, name: str, root: str, **options: str) -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from e2e.world import World
+from e2e.world import World, temporary_world
 
 from facade.registry.connection import Session
 from facade.registry.embedded import Embedded
@@ -74,13 +71,8 @@ VISITS = 30_000
 @pytest.fixture
 def bare() -> Iterator[World]:
     """A home with nothing in it, not even a database."""
-    home = Path(tempfile.mkdtemp(prefix="facade-e2e."))
-    world = World(home)
-    try:
+    with temporary_world() as world:
         yield world
-    finally:
-        world.facade("db", "stop")
-        shutil.rmtree(home)
 
 
 def prepared(world: World, campaign: str) -> tuple[str, ...]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,7 +13,7 @@ import pytest
 from archive_servers import WebServer
 from e2e import late
 from e2e.test_archives import CAMPAIGN, SEED
-from e2e.world import World
+from e2e.world import World, temporary_world
 from faultproxy import FaultProxy, proxied
 from pool import CondorPool
 
@@ -32,15 +30,8 @@ def set_to(said: Mapping[str, str]) -> list[str]:
 @pytest.fixture(scope="module")
 def site() -> Iterator[World]:
     """A home with the campaign and its own database; each test gives it other archives."""
-    home = Path(tempfile.mkdtemp(prefix="facade-target."))
-    (home / "campaign.wcl").write_text(CAMPAIGN)
-    (home / "seed.dat").write_bytes(SEED)
-    world = World(home)
-    try:
+    with temporary_world({"campaign.wcl": CAMPAIGN.encode(), "seed.dat": SEED}) as world:
         yield world
-    finally:
-        world.facade("db", "stop")
-        shutil.rmtree(home)
 
 
 class Pair:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,3 +125,17 @@ class World:
         path.write_text(f'#!/bin/sh\nreal="{BIN / program}"\n{script}\nexec "$real" "$@"\n')
         path.chmod(0o755)
         return ("--set", f"job_environment.path={folder}:{BIN}:/usr/bin:/bin")
+
+
+@contextmanager
+def temporary_world(files: Mapping[str, bytes] | None = None) -> Iterator[World]:
+    """Give a home of its own with *files* in it; its database is stopped and all of it removed in the end."""
+    home = Path(tempfile.mkdtemp(prefix="facade-e2e."))
+    for name, data in (files or {}).items():
+        (home / name).write_bytes(data)
+    world = World(home)
+    try:
+        yield world
+    finally:
+        world.facade("db", "stop")
+        shutil.rmtree(home)
