@@ -30,7 +30,14 @@ class Sent(Protocol):
         """What it took to send it."""
 
     def commit(self) -> None:
-        """Give the copy its name; never replaces a file with other content (RefusedError). Safe to repeat."""
+        """Give the copy its name; never replaces a file with other content (RefusedError). Safe to repeat.
+
+        That the name outlives a crash, `facade.archive.naming.settle` sees to, for many copies at once.
+        """
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders of mounted file systems that got new names by `commit`."""
 
     def discard(self) -> None:
         """Take the unnamed copy away; does nothing after `commit`, and never fails."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from facade.archive import Archive, Sent, Stat
 from facade.archive.content import Content
-from facade.archive.transfers import Transfer, named
+from facade.archive.naming import named
+from facade.archive.transfers import Transfer
 from facade.errors import MissingInputError
 
 
@@ -37,6 +38,11 @@ class SentToAll:
         """Give all copies their names, in the order of the archives."""
         for one in self.sent:
             one.commit()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders that got new names."""
+        return tuple(folder for one in self.sent for folder in one.folders)
 
     def discard(self) -> None:
         """Take unnamed copies away."""

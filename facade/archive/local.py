@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facade.archive.content import Content, Stat, content_of, expectation
+from facade.archive.naming import named, sync_folder
 from facade.archive.parts import PART, part_name, reported, steps
-from facade.archive.transfers import Transfer, Transfers, Transient, named
+from facade.archive.transfers import Transfer, Transfers, Transient
 from facade.errors import MissingInputError, RefusedError, TransferError
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
@@ -50,8 +51,11 @@ class SentLocally:
                 os.replace(self.part, self.target)
             finally:
                 self.part.unlink(missing_ok=True)
-            if self.durable:
-                _sync_folder(self.target.parent)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folder that got a new name, if that is to outlive a crash."""
+        return (self.target.parent,) if self.durable and self.part is not None else ()
 
     def discard(self) -> None:
         """Remove the copy if it never got its name."""
@@ -116,7 +120,7 @@ class LocalArchive:
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return False
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return True
 
     def sweep(self, older_than: float) -> list[str]:
@@ -261,11 +265,3 @@ def _link_or_rename(part: Path, target: Path) -> None:
         if os.path.lexists(target):  # not atomic, but such file systems offer nothing better
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
         os.rename(part, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

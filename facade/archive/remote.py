@@ -18,8 +18,9 @@ from typing import Protocol
 
 from facade.archive.content import Content, Stat, content_of, expectation
 from facade.archive.local import SentLocally
+from facade.archive.naming import named
 from facade.archive.parts import part_name, reported, steps
-from facade.archive.transfers import Transfer, Transfers, Transient, named
+from facade.archive.transfers import Transfer, Transfers, Transient
 from facade.errors import MissingInputError, RefusedError, TransferError
 
 Tick = Callable[[], None]
@@ -202,6 +203,11 @@ class SentRemotely:
         """Give the copy its name; raises RefusedError if another file has it."""
         self._archive.named(self._commit)
         self._upload = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """None: the server answers when a name will last."""
+        return ()
 
     def discard(self) -> None:
         """Take the copy away if it never got its name."""

@@ -14,27 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from facade.archive.content import Content
 from facade.errors import InputError, TransferError
-
-if TYPE_CHECKING:
-    from facade.archive import Sent
 
 T = TypeVar("T")
 LONGEST_PAUSE = 30.0
 """Seconds between two tries at most, unless the other side asks for more."""
 POLL = 0.02
 """Seconds between two looks for a free slot, or for a sign to stop."""
-
-
-def named(sent: Sent) -> None:
-    """Give a copy that has arrived its name, or take it away."""
-    try:
-        sent.commit()
-    finally:
-        sent.discard()
 
 
 class Transient(TransferError):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from facade.archive import Archive, content_of
 from facade.archive.layers import stored_in
+from facade.archive.naming import settle
 from facade.job.capsule import Capsule, Quantum, full
 
 LEFT_OUT = "LEFT_OUT"
@@ -41,6 +42,7 @@ def keep(capsule: Capsule, run: int, directory: Path, archive: Archive, write: C
                      "checksum": content.checksum, "execnum": None, "metadata": {}, "metadata_table": ""}  # fmt: skip
             write({"kind": "outputs", "job": capsule.task_id, "files": [entry], "derived": []})
             sent.commit()
+            settle([sent])
             stored = [[filename, compression, log]]
             for place in stored_in(archive):
                 write({"kind": "stored", "job": capsule.task_id, "archive": place, "files": stored})

@@ -11,6 +11,7 @@ from typing import Any
 from facade import plugins
 from facade.archive import Archive, Content, Sent, Transfer, content_of
 from facade.archive.layers import stored_in
+from facade.archive.naming import settle
 from facade.digest import combined, reading
 from facade.errors import FacadeError
 from facade.job import execute
@@ -232,8 +233,10 @@ class QuantumRun:
                 stored.append((*entry.name, entry.archive_path))
         except FacadeError:
             if stored:
+                settle(copy for _, copy in sent[-len(stored) :])
                 self._job.write(*lines)
             raise
+        settle(copy for _, copy in sent)
         stored.reverse()
         return lines
 

@@ -15,6 +15,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
+from facade.archive.naming import sync_folder
 from facade.errors import InputError
 
 Line = dict[str, Any]
@@ -111,7 +112,7 @@ class Receipt:
                 handle = fresh(path)
             except FileExistsError:
                 continue
-            _sync_folder(folder)
+            sync_folder(folder)
             return cls(path, handle)
         raise AssertionError("run numbers do not end")
 
@@ -141,11 +142,3 @@ def fresh(path: Path) -> int:
         FileExistsError: there is one.
     """
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
