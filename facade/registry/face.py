@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from facade.graph import Graph
 from facade.plugins import Row, Rows
@@ -46,6 +46,9 @@ from facade.registry.values import (
 )
 from facade.states import State
 
+if TYPE_CHECKING:
+    from facade.registry.intake import Intake
+
 
 class Registry:
     """One client of the registry's database; holds one connection (made when first needed). Not for several threads.
@@ -73,6 +76,13 @@ class Registry:
     def close(self) -> None:
         """Give the connection back; a later call makes a new one."""
         self._session.close()
+
+    @property
+    def intake(self) -> Intake:
+        """Registering files that exist already, thousands at a time."""
+        from facade.registry.intake import Intake  # only facade ingest pays
+
+        return Intake(self._session)
 
     def look_in(self, archives: Sequence[str]) -> None:
         """From now on files lie where the first of *archives* has them that does, for `rows`, `rows_of` and `lookup`;
@@ -314,12 +324,14 @@ class Registry:
     ) -> Ingested:
         """Register files that exist already, all or none; *contents* are (file, dimension table, rows).
 
+        The metadata of those that are registered already are replaced. `intake` can do more.
+
         Raises:
             RefusedError: a name is registered with other content.
             InputError: *filetypes* or *contents* do not fit the tables.
         """
         self.ensure_metadata_tables(filetypes)
-        return files.ingest(self._session, task_name, filetypes, new_files, contents)
+        return self.intake.register(task_name, filetypes, new_files, contents)
 
     def lookup(self, names: Iterable[FileKey]) -> dict[FileKey, dict[str, Any]]:
         """Return id, filename, compression, filetype, filesize, checksum, archive_name, path, pfw_attempt_id and

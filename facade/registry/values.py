@@ -264,11 +264,14 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What one ingestion did: its task, how many files were new and how many were there already."""
+    """What one ingestion did: its task (None: nothing was new), how many files were new and how many were there
+    already, the ids of the new ones, and why others were refused."""
 
-    task_id: int
+    task_id: int | None
     new: int
     present: int
+    made: Mapping[FileKey, int]
+    refused: Mapping[FileKey, str]
 
 
 @dataclass(frozen=True, slots=True)

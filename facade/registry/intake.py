@@ -1,0 +1,55 @@
+"""What ``facade ingest`` asks of the registry and tells it: thousands of files at a time (`Registry.intake`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from facade.plugins import Row
+from facade.registry import bulk, contents
+from facade.registry.connection import Session
+from facade.registry.values import FileKey, FileType, Ingested, NewFile
+
+
+class Intake:
+    """One client's way of registering files that exist already."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def known(self, names: Iterable[FileKey], archive: str) -> dict[FileKey, bulk.Known]:
+        """Return those of *names* that are registered, with their folder in *archive*, None if they are not there."""
+        return bulk.known(self._session, names, archive)
+
+    def loaded(self, table: str, ids: Sequence[int]) -> set[int]:
+        """Return those of the files *ids* that have rows in *table*; none if there is no such table."""
+        return contents.loaded(self._session, table, ids)
+
+    def ensure_table(self, table: str, columns: Mapping[str, str]) -> None:
+        """Make or widen a table for rows of files, of *columns* (name -> type).
+
+        Raises:
+            InputError: a name is unusable, or the table is used otherwise.
+        """
+        contents.ensure_table(self._session, table, columns)
+
+    def register(
+        self,
+        task_name: str,
+        filetypes: Mapping[str, FileType],
+        new_files: Sequence[NewFile],
+        rows: Sequence[tuple[FileKey, str, Sequence[Row]]] = (),
+        catalogues: Sequence[contents.Catalogue] = (),
+        *,
+        partial: bool = False,
+    ) -> Ingested:
+        """Register files in one transaction; *rows* are (file, dimension table, rows), *catalogues* the rows of files
+        for tables that `ensure_table` made.
+
+        The metadata of files that are registered already are replaced. With *partial*, names that are registered with
+        other content are left out, and told in the result.
+
+        Raises:
+            RefusedError: a name is registered with other content; or rows contradict what a table has.
+            InputError: *rows* do not fit the tables.
+        """
+        return bulk.register(self._session, task_name, filetypes, new_files, rows, catalogues, partial=partial)
