@@ -61,13 +61,18 @@ CODES: dict[str, str] = {
     "F209": "A modulelist names a module that no <module> section defines. Mend the name, or include the file with it.",
     "F210": "A module stands in two modulelists, or twice in one; a module runs once. Copy it under another name.",
     "F211": "The type of a metadata column is none that the registry has. Write one of those the message names.",
-    "F212": "The source of a metadata column is not understood. Write header:KEY, wcl:NAME, function:NAME, or nothing"
-    " if planning or the ingestor knows the value.",
+    "F212": "The source of a metadata column is not understood. Write header:KEY, wcl:NAME, filename:PATTERN,"
+    " function:NAME, or nothing if planning or the ingestor knows the value.",
     "F213": "A filetype has columns but no metadata_table to keep them in. Name a table, or remove the columns.",
     "F214": "A key stands in a section that has fixed keys, and is none of them. Mend or remove it.",
     "F215": "The site file has a key that no site file has. Mend its name; what campaigns share goes into <defaults>.",
     "F216": "An archive in the site file cannot be: its address is none that facade reaches, holds a user or password,"
     " or a key is wrong. The message says which; passwords go into a file of mode 0600.",
+    "F217": "The unit or UCD of a metadata column is written twice, or is none. Write [UNIT] and ucd:WORD once.",
+    "F218": "A metadata column cannot be: its name is none for a table or is taken, or its type or unit differs from"
+    " that of another filetype with the same table.",
+    "F219": "A metadata column is to be read from the file's name by a pattern that is not defined, or that does not"
+    " hold it. Mend the name, or define the pattern in <filename_pattern>.",
     "F220": "A value is not of the type that its keyword has. The message says what it must be, the line below how"
     " such values are written; facade show keywords lists all types.",
     "F221": "A keyword of the original on which facade does not act yet. The message says what facade does; remove"
@@ -201,6 +206,8 @@ CODES: dict[str, str] = {
     "F525": "A job reads an output of another job that the archive does not have under this name: it is not saved, or"
     " only compressed. Save it, set compress_cleanup = False, or let divide_jobs_by put both into one job.",
     "F526": "An output that is to be compressed has the name of a compressed file already.",
+    "F527": "A required column of metadata has no value for an output, as far as planning is to know it. Let a key,"
+    " variable or column have its name, or take its source from elsewhere.",
     # F6: queries and plug-ins
     "F601": "A query code failed, could not read its arguments, or is not installed.",
     "F602": "A module names a wrapper that is not installed. One that is a program is named exec:PROGRAM.",

@@ -7,9 +7,11 @@ Inside a job it lies at ``path/filename+compression``, in an archive below the a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+from facade.metadata import FILENAME, NO_DETAIL, Detail
 from facade.wcl.template import Scalar
 
 COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
@@ -26,7 +28,7 @@ class FileType:
     """What is recorded about files of one type: the metadata table and its columns, each (type, source).
 
     ``source`` is "" (known from planning or given by the ingestor), ``wcl:NAME`` (likewise, under another name),
-    ``header:[HDU:]KEY`` or ``function:NAME``.
+    ``header:[HDU:]KEY``, ``filename:PATTERN[:NAME]`` or ``function:NAME``.
     """
 
     name: str
@@ -35,22 +37,46 @@ class FileType:
     columns: tuple[tuple[str, str, str], ...] = ()
     archive_path: str = ""
     """Template of the directory below the archive root, for files that are ingested."""
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    """What is said of a column besides type and source, if anything is."""
 
     @property
     def planned(self) -> tuple[tuple[str, str], ...]:
-        """Columns that planning fills, each with the name of the variable, key or column that it is filled from."""
-        mine = [(column, source) for column, _, source in self.columns if not source or source.startswith(WCL)]
-        return tuple((column, source.removeprefix(WCL).strip().lower() or column) for column, source in mine)
+        """Columns that planning fills, each with the name of the variable, key or column that it is filled from.
+
+        What an output's name tells is what planning made the name of.
+        """
+        return tuple(
+            (column, planned_name(column, source))
+            for column, _, source in self.columns
+            if not source or source.startswith((WCL, FILENAME))
+        )
+
+    def detail(self, column: str) -> Detail:
+        """Return what is said of *column* besides type and source."""
+        return self.details.get(column, NO_DETAIL)
+
+    @property
+    def required(self) -> tuple[tuple[str, str], ...]:
+        """Columns that must have a value, each with its source."""
+        return tuple((column, source) for column, _, source in self.columns if self.detail(column).required)
 
     def definition(self) -> dict[str, object]:
         """Return the plain form that capsules and the registry use (docs/contracts.md)."""
         return {
             "metadata_table": self.metadata_table,
-            "columns": {name: {"type": kind, "source": source} for name, kind, source in self.columns},
+            "columns": {
+                name: {"type": kind, "source": source, **self.detail(name).said()}
+                for name, kind, source in self.columns
+            },
         }
 
 
-COLUMN_TYPES = ("text", "int", "bigint", "float", "bool", "timestamp")
+def planned_name(column: str, source: str) -> str:
+    """Return the name under which planning knows the value of a column."""
+    if source.startswith(FILENAME):
+        return source.removeprefix(FILENAME).partition(":")[2].strip().lower() or column
+    return source.removeprefix(WCL).strip().lower() or column
 
 
 def split_compression(name: str) -> tuple[str, str]:

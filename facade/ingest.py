@@ -10,8 +10,10 @@ from typing import Any
 from facade import plugins
 from facade.archive import open_archive
 from facade.campaign import filetypes as read_filetypes
+from facade.campaign import from_name
 from facade.errors import FacadeError, InputError, RefusedError
 from facade.files import FileType, clean_path, join, split_compression
+from facade.metadata import missing
 from facade.outputs import FUNCTION
 from facade.plugins import Ingestor, Scalar
 from facade.registry import Registry
@@ -110,6 +112,10 @@ def _candidate(
         if source.startswith(FUNCTION) and name not in settings:
             metadata[name] = plugins.computed(source.removeprefix(FUNCTION), path, metadata)
     filename, compression = split_compression(path.name)
+    metadata |= {k: v for k, v in from_name(definition, document.root, filename).items() if k not in settings}
+    lacking = [missing(name, source, str(path)) for name, source in definition.required if metadata.get(name) is None]
+    if lacking:
+        raise InputError("\n".join(lacking))
     contents = ingestor.contents(path)
     if contents is not None:
         table, rows = contents

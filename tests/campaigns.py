@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from facade.campaign import Campaign, read
+from facade.errors import CampaignError
 from facade.plan import Inputs, Plan, plan
 from facade.plan.datasets import Row
 from facade.wcl import load, loads
@@ -202,3 +205,11 @@ def demo_plan() -> Plan:
 def told(error: object) -> str:
     """Return what an error says, without the codes of its faults: tests/cases/errors holds them."""
     return re.sub(r" \[F[0-9]{3}\]", "", str(error))
+
+
+def faults_of(reading: Callable[[], object], code: str) -> list[str]:
+    """Return what the faults say that *reading* raises, all of which must have *code*."""
+    with pytest.raises(CampaignError) as caught:
+        reading()
+    assert {fault.code for fault in caught.value.faults} == {code}
+    return [told(fault) for fault in caught.value.faults]

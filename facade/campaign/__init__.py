@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from facade.campaign.filetypes import from_name
 from facade.campaign.model import (
     Block,
     Campaign,
@@ -34,6 +35,7 @@ __all__ = [
     "accepted",
     "examine",
     "filetypes",
+    "from_name",
     "joined",
     "read",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from facade.campaign.model import Campaign, Dataset, Depends, FileSpec, ListSpec, Module
+from facade.metadata import FILENAME
 from facade.wcl.scope import Expansion
 from facade.wcl.template import BadReference, MissingVariable, joined
 from facade.wcl.tree import Section, Value
@@ -121,7 +122,7 @@ class Columns:
             if found is None:
                 return None
             used |= set(found.template.slots) | found.choices.keys()
-        planned = {column for column, _, source in filetype.columns if not source}
+        planned = {column for column, _, source in filetype.columns if not source or source.startswith(FILENAME)}
         return frozenset({*module.loop, *used, *planned} - {"wrapnum"})
 
     # -- names -------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ from facade.campaign.words import (
     Kind,
     choice,
 )
-from facade.files import COLUMN_TYPES
+from facade.metadata import COLUMN_TYPES
 
 ACTIVE, VARIABLE, RETIRED, PLANNED = "active", "variable", "retired", "planned"
 REQUIRED = "required"
@@ -461,8 +461,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("hdus", SECTION, "", "headers that become metadata; write <columns>"),
     ),
     *_rows("columns", "0.1.0", ACTIVE,
-        ("<COLUMN>", TEXT, "", f"TYPE, TYPE header:[HDU:]KEY, TYPE wcl:NAME or TYPE function:NAME; TYPE is one of"
-         f" {', '.join(COLUMN_TYPES)}"),
+        ("<COLUMN>", TEXT, "", "TYPE [required] [SOURCE] [[UNIT]] [ucd:UCD] [- DESCRIPTION]: what is in brackets may be"
+         " left out; SOURCE is header:[HDU:]KEY, wcl:NAME, filename:PATTERN[:NAME] or function:NAME, and without it"
+         f" planning or the ingestor knows the value; TYPE is one of {', '.join(COLUMN_TYPES)}"),
     ),
     *_rows("job_environment", "DESDM", ACTIVE,
         ("<VARIABLE>", TEXT, "", "value of an environment variable, whose name is written in capitals in the job"),

@@ -5,7 +5,6 @@ All faults are collected, so that an operator mends a campaign in one go (desdm.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,25 +14,24 @@ from facade.campaign.archives import keeping
 from facade.campaign.check import check_variables
 from facade.campaign.columns import Columns
 from facade.campaign.faults import Faults, Keys, in_order
+from facade.campaign.filetypes import check_filetypes, read_filetypes
 from facade.campaign.messages import MessageReader, check_keys
 from facade.campaign.model import Block, Campaign
 from facade.campaign.module import ModuleReader
 from facade.campaign.names import check_names
-from facade.campaign.outputs import SOURCE, junk
+from facade.campaign.outputs import junk
 from facade.campaign.rules import check_unreferenced
 from facade.campaign.shadow import Watch, check_shadowed, watched
 from facade.campaign.supply import check_supply
 from facade.campaign.vocabulary import Vocabulary
 from facade.campaign.words import AT_SUBMISSION, COUNT, LATE, NAME, NAMES, TEXT
 from facade.errors import CampaignError, Fault
-from facade.files import COLUMN_TYPES, WCL, FileType
+from facade.files import FileType
 from facade.needs import NOTHING
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar
 from facade.wcl.tree import Document, Section, Value
 
-_VARIABLE = re.compile(rf"{WCL}\s*[\w-]+$")
-"""``wcl:NAME``, in a column of metadata: the value that planning knows under another name."""
 REQUIRED = ("project", "campaign", "reqnum", "unitname", "blocklist", "ops_run_dir")
 IDENTITY = ("project", "campaign", "pipeline", "pipeprod", "pipever", "jira_id", "reqnum", "unitname", "attnum")
 MAX_LABEL = 30
@@ -79,7 +77,7 @@ def examine(document: Document) -> Examined:
         faults.needed(root, key, "the campaign", code="F201")
     bare = Campaign(document=document, identity={}, blocks=(), filetypes={})
     keys, vocabulary = Keys(watched(bare.scope(), watch), faults), Vocabulary(root, faults)
-    filetypes = _filetypes(root, faults)
+    filetypes = read_filetypes(root, faults)
     blocks = _Blocks(bare, filetypes, vocabulary, faults)
     campaign = replace(bare, identity=_identity(root, keys), filetypes=filetypes, blocks=blocks.read(keys))
     campaign = replace(campaign, throttles=resources.throttles(root, keys), junk=junk(root, keys))
@@ -147,14 +145,7 @@ def _check_shared(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
     for kind in ("directory_pattern", "archive", "site"):
         for _, section in (root.section(kind) or Section()).sections():
             vocabulary.check(kind, section, scope)
-    _check_filetypes(root, vocabulary, scope)
-
-
-def _check_filetypes(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
-    for _, section in (root.section("filetype_metadata") or Section()).sections():
-        vocabulary.check("filetype", section, scope)
-        if (columns := section.section("columns")) is not None:
-            vocabulary.check("columns", columns, scope)
+    check_filetypes(root, vocabulary, scope)
 
 
 def _patterns(root: Section) -> Section:
@@ -165,44 +156,11 @@ def _patterns(root: Section) -> Section:
     return result
 
 
-def _filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
-    result = {"list": FileType(name="list"), "log": FileType(name="log")}
-    group = root.section("filetype_metadata")
-    for name, section in group.sections() if group else ():
-        columns = []
-        column_section = section.section("columns")
-        for column, value in column_section.values() if column_section else ():
-            kind, _, source = value.text.partition(" ")
-            if kind not in COLUMN_TYPES:
-                faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES, code="F211")
-            if source.strip() and not (SOURCE.match(source.strip()) or _VARIABLE.match(source.strip())):
-                start = len(value.text) - len(source.strip())
-                message = f"column source '{source.strip()}' is not known"
-                faults.at(
-                    value.part(start, len(value.text)),
-                    message,
-                    "write header:[HDU:]KEY, wcl:NAME, function:NAME, or nothing",
-                    code="F212",
-                )
-            columns.append((column, kind, source.strip()))
-        if columns and section.value("metadata_table") is None:
-            message = f"filetype '{name}' has columns but no 'metadata_table'"
-            faults.at(section, message, "add 'metadata_table = …'", code="F213")
-        result[name] = FileType(
-            name=name,
-            metadata_table=section.text("metadata_table"),
-            ingestor=section.text("ingestor", "plain"),
-            columns=tuple(columns),
-            archive_path=section.text("archive_path"),
-        )
-    return result
-
-
 def filetypes(document: Document) -> dict[str, FileType]:
     """Return the filetypes defined in a document that need not be a campaign. Raises CampaignError."""
     faults = Faults(document)
-    result = _filetypes(document.root, faults)
-    _check_filetypes(document.root, Vocabulary(document.root, faults), Scope(document.root))
+    result = read_filetypes(document.root, faults)
+    check_filetypes(document.root, Vocabulary(document.root, faults), Scope(document.root))
     if faults:
         raise CampaignError(faults.ordered())
     return result

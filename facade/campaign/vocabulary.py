@@ -98,7 +98,7 @@ def used_names(root: Section) -> Used:
         if key in _STRUCTURE:
             structure.append(value.text)
         if section.name == "columns":
-            variable = value.text.partition(WCL)[2].strip().lower() or key
+            variable = "".join(value.text.partition(WCL)[2].lower().split()[:1]) or key
             used.keys.update((key, variable))
             used.named.update((key, variable))
     seen: set[str] = set()

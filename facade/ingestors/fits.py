@@ -15,6 +15,7 @@ from astropy.io import fits as astropy_fits
 
 from facade.errors import InputError
 from facade.ingestors import _corners
+from facade.metadata import typed as typed
 from facade.plugins import Scalar
 
 PREFIX = "header:"
@@ -59,32 +60,6 @@ def headers(path: Path, sources: Mapping[str, str]) -> dict[str, Scalar]:
                 return {name: _value(hdus, *place) for name, place in places.items()}
     except Exception as error:  # astropy raises nearly anything for a damaged file
         raise InputError(f"{path} is a damaged FITS file: {error or type(error).__name__}") from error
-
-
-def typed(value: Scalar, kind: str) -> Scalar:
-    """Return *value* as column type *kind* (text, int, bigint, float, bool, timestamp); None stays None.
-
-    >>> typed("16", "int"), typed(16, "text"), typed(0.5, "float")
-    (16, '16', 0.5)
-
-    Raises:
-        InputError: the value is of another kind.
-    """
-    if value is None:
-        return None
-    try:
-        if kind in ("int", "bigint"):
-            number = int(value)
-            if not isinstance(value, str) and number != value:
-                raise ValueError
-            return number
-        if kind == "float":
-            return float(value)
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{value!r} is no {kind}") from error
-    if kind == "bool" and not isinstance(value, bool):
-        raise InputError(f"{value!r} is no bool")
-    return str(value) if kind == "text" else value
 
 
 def _place(name: str, source: str) -> tuple[str, str]:

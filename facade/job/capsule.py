@@ -30,6 +30,8 @@ class FileType:
 
     metadata_table: str
     columns: Mapping[str, tuple[str, str]]
+    required: frozenset[str] = frozenset()
+    """Columns that must have a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,8 @@ def _handling(node: _Node) -> Handling:
 
 def _filetype(node: _Node) -> FileType:
     columns = {name: (column.text("type", ""), column.text("source", "")) for name, column in node.named("columns")}
-    return FileType(metadata_table=node.text("metadata_table", ""), columns=columns)
+    required = frozenset(name for name, column in node.named("columns") if column.value("required", bool, False))
+    return FileType(metadata_table=node.text("metadata_table", ""), columns=columns, required=required)
 
 
 def _quantum(node: _Node) -> Quantum:

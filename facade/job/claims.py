@@ -15,6 +15,7 @@ from typing import Any
 from facade.errors import InputError
 from facade.job.capsule import FileType, Output, Quantum, Scalar, full
 from facade.job.collect import OutputError
+from facade.metadata import INTEGERS, REALS, TIMES, typed
 from facade.provenance import illegal
 
 Pair = tuple[str, str]
@@ -166,14 +167,16 @@ def _typed(name: str, value: object, kind: str) -> Scalar:
     """Return a value of metadata as its column has it; a text may stand for a number."""
     if value is None or value == "":
         return None
+    if kind in TIMES:
+        return typed(str(value), kind)
     try:
         if kind == "bool":
             return _BOOLS[str(value).lower()]
-        if kind in ("int", "bigint"):
+        if kind in INTEGERS:
             number = int(value) if isinstance(value, str) else value
             if isinstance(number, int):
                 return int(number)
-        elif kind == "float":
+        elif kind in REALS:
             if isinstance(value, str | int | float) and math.isfinite(real := float(value)):
                 return real
         elif isinstance(value, str | int | float) and "\0" not in str(value):

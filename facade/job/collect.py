@@ -13,6 +13,7 @@ from facade import plugins
 from facade.archive import Content, content_of
 from facade.errors import FacadeError, InputError
 from facade.job.capsule import FileType, Output, Scalar, full
+from facade.metadata import missing
 from facade.outputs import AS_PLANNED, FUNCTION, HEADER, Handling
 
 NOT_THERE = ("not written", "empty")
@@ -113,6 +114,9 @@ def _product(
         for name, (kind, source) in columns.items():
             if source.startswith(FUNCTION):
                 metadata[name] = _typed(_called(source.removeprefix(FUNCTION), file, metadata), kind, name, file)
+        lacking = [name for name in sorted(filetype.required) if metadata.get(name) is None] if filetype else []
+        if lacking:
+            raise OutputError("; ".join(missing(name, columns[name][1], file.name) for name in lacking))
     return Product(output=output, file=file, content=content_of(file), metadata=metadata)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from facade.campaign import FileSpec, ListSpec, Module
 from facade.campaign.outputs import kept, suffixes
 from facade.files import clean_path, name_fault, split_compression
+from facade.metadata import missing
 from facade.plan.bench import Draft, Workbench, place_of_name
 from facade.plan.model import PlannedFile, maker_of
 from facade.plan.templates import Naming
@@ -21,7 +22,12 @@ class Maker:
     def __init__(self, bench: Workbench, module: Module) -> None:
         self.bench, self.module = bench, module
         self.kept, self.suffixes = kept(module), suffixes(module)
-        self.columns = {name: bench.campaign.filetypes[module.files[name].filetype].planned for name in module.outputs}
+        types = {name: bench.campaign.filetypes[module.files[name].filetype] for name in module.outputs}
+        self.columns = {name: found.planned for name, found in types.items()}
+        self.required = {
+            name: {column: source for column, source in found.required if column in dict(found.planned)}
+            for name, found in types.items()
+        }
 
     def directory(self, text: str, what: str, where: str) -> str:
         """Return a directory in its plainest spelling; raises BadReference if it leaves its root."""
@@ -47,6 +53,9 @@ class Maker:
         for name in naming.needed:
             if name not in described:
                 raise MissingVariable(name, tuple(values))
+        for column, source in self.required[spec.name].items():
+            if described.get(column) is None:
+                raise BadReference(missing(column, source, f"output '{spec.name}'"), code="F527")
         return described
 
     def new_file(

@@ -141,7 +141,7 @@ visit = integer
         """error: column source 'SEEING' is not known [F212]
 seeing = float SEEING
                ^^^^^^
-  write header:[HDU:]KEY, wcl:NAME, function:NAME, or nothing""",
+  write header:[HDU:]KEY, wcl:NAME, filename:PATTERN[:NAME], function:NAME, or nothing""",
     ),
     "no metadata table": (
         "metadata_table = image",

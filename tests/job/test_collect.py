@@ -29,6 +29,23 @@ def test_metadata_from_the_plan_and_from_headers(house: House) -> None:
     assert file["metadata_table"] == "image"
 
 
+def test_an_output_that_lacks_a_required_value(house: House) -> None:
+    columns = FILETYPES["image"]["columns"] | {
+        "none": {"type": "text", "source": "header:NONE", "required": True},
+        "ccd": {"type": "int", "source": "", "required": True},
+    }
+    house.filetypes = {"image": {"metadata_table": "image", "columns": columns}}
+    house.add(house.python(CODE.replace("GAIN)", "3)").replace("= GAIN", "= 3")),
+              outputs=[house.output("a.fits", filetype="image", metadata={"visit": 5})])  # fmt: skip
+    assert house.run() == 1
+    failure = house.ended()[41]["failure"]
+    assert (failure["class"], failure["step"]) == ("output-missing", "collect")
+    assert failure["message"].startswith(
+        "a.fits: required column 'ccd' has no value: there is no 'ccd'; "
+        "a.fits: required column 'none' has no value: its header has no NONE"
+    )
+
+
 def test_an_output_whose_header_cannot_be_read(house: House) -> None:
     house.filetypes = FILETYPES
     house.add(house.copy("out/a.fits"), outputs=[house.output("a.fits", filetype="image")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from campaigns import RAWS, lines, planned, small, text, told
+from campaigns import RAWS, faults_of, lines, planned, small, text
 
 from facade.campaign import examine
 from facade.errors import CampaignError
@@ -31,10 +31,7 @@ def outputs(plan: Plan, module: str = "reduce") -> list[tuple[str, bool]]:
 
 
 def faults(whole: str, code: str) -> list[str]:
-    with pytest.raises(CampaignError) as caught:
-        planned(whole)
-    assert {fault.code for fault in caught.value.faults} == {code}
-    return [told(fault) for fault in caught.value.faults]
+    return faults_of(lambda: planned(whole), code)
 
 
 class TestSaved:
