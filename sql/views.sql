@@ -36,3 +36,38 @@ comment on view file_archive_info is 'file locations with file names; one row pe
 create view opm_was_generated_by as
   select id as desfile_id, wgb_task_id as task_id from desfile;
 comment on view opm_was_generated_by is 'provenance: the file was made by the task';
+
+-- Functions that named questions (sql/queries) and operators call.
+
+create function attempt_id(name text) returns bigint stable language sql as $$
+  select id from pfw_attempt where id = case when name ~ '^\d{1,18}$' then name::bigint end
+  union all
+  select a.id from regexp_match(name, '^(.+)_r(\d{1,9})p(\d{1,9})$') n
+    join pfw_attempt a on a.unitname = n[1] and a.reqnum = n[2]::int and a.attnum = n[3]::int
+  limit 1
+$$;
+comment on function attempt_id is 'the id of an attempt, given its name (Ht0_r11p01) or the id itself';
+
+create function files_where(wanted_type text, conditions text)
+  returns table (desfile_id bigint, metadata jsonb) stable language plpgsql as $$
+-- every name goes through %I and every value through %L: what is asked is data, whatever it holds
+declare
+  target text;
+  tests text := '';
+  one text;
+begin
+  select metadata_table into target from filetype where name = wanted_type;
+  if target is null then
+    return;
+  end if;
+  foreach one in array string_to_array(conditions, ',') loop
+    if strpos(one, '=') = 0 then
+      raise exception '%: a condition is COLUMN=VALUE', one using errcode = '22023';
+    end if;
+    tests := tests || format(' and m.%I = %L', trim(split_part(one, '=', 1)), trim(substr(one, strpos(one, '=') + 1)));
+  end loop;
+  return query execute format(
+    'select m.desfile_id, to_jsonb(m) - ''desfile_id'' from %I m join desfile d on d.id = m.desfile_id'
+    ' where d.filetype = $1%s', target, tests) using wanted_type;
+end $$;
+comment on function files_where is 'files of one type whose metadata fit COLUMN=VALUE, or several of those with commas between';

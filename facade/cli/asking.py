@@ -2,50 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import click
 
 from facade.cli import output
 from facade.cli.context import operator, registry, talk
 from facade.errors import DONE, InputError
+from facade.registry import Registry
+from facade.registry.finding import Wanted
+from facade.registry.questions import named_queries, named_query
 from facade.run import find
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("name", required=False)
-@click.argument("parameters", nargs=-1, metavar="[KEY=VALUE]…")
+@click.argument("parameters", nargs=-1, metavar="[--PARAMETER VALUE]…", type=click.UNPROCESSED)
 @click.option("-c", "text", help="SQL of your own; it can only read.")
+@click.option("--text", "as_text", is_flag=True, help="Print the question itself, to be pasted into psql.")
 @click.option("--json", "as_json", is_flag=True, help="Rows as JSON on stdout.")
 @click.option("--csv", "as_csv", is_flag=True, help="Rows as CSV on stdout.")
-def sql(name: str | None, parameters: tuple[str, ...], text: str | None, as_json: bool, as_csv: bool) -> int:
-    """Answer a named question, or one of your own (-c). Without either: list the named ones."""
+def sql(
+    name: str | None, parameters: tuple[str, ...], text: str | None, as_text: bool, as_json: bool, as_csv: bool
+) -> int:
+    """Answer the named question NAME, or one of your own (-c). Without either: list the named ones.
+
+    Parameters of NAME are said as --PARAMETER VALUE or PARAMETER=VALUE.
+    """
     if text is not None and name is not None:
         raise InputError("give a NAME or -c SQL, not both")
+    if text is None and (name is None or as_text):
+        return _listed(as_json) if name is None else _text(name)
     with registry() as opened:
         if text is not None:
             found = opened.run_sql(text)
-        elif name is not None:
-            found = opened.run_named(name, _parameters(parameters))
         else:
-            rows = output.table("name", "answers")
-            for query, description in opened.named_queries().items():
-                rows.add_row(query, description)
-            output.show(rows)
-            return DONE
+            assert name is not None
+            values = _parameters(parameters)
+            found = opened.run_named(name, values)
+            if not found.rows:
+                _known(opened, values)
     output.answer(found, as_csv=as_csv, as_json=as_json)
     return DONE
 
 
-def _parameters(words: Sequence[str]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"'{word}' is not key=value")
-        result[key] = int(value) if value.isdigit() else value
+def _text(name: str) -> int:
+    click.echo(named_query(name).text, nl=False)
+    return DONE
+
+
+def _listed(as_json: bool) -> int:
+    queries = named_queries().values()
+    if as_json:
+        output.plain_json([
+            {"name": one.name, "answers": one.description, "example": one.example,
+             "parameters": {key: what.what for key, what in one.parameters.items()}} for one in queries
+        ])  # fmt: skip
+        return DONE
+    rows = output.table("name", "parameters", "answers")
+    for one in queries:
+        rows.add_row(one.name, " ".join(one.parameters), one.description)
+    output.show(rows)
+    return DONE
+
+
+def _parameters(words: Sequence[str]) -> dict[str, str]:
+    """Read ``--key value``, ``--key=value`` and ``key=value``."""
+    result: dict[str, str] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not equals and word.startswith("--") and left:
+            value = left.pop(0)
+        elif not equals:
+            problem = "needs a value" if word.startswith("--") else "is not --parameter value"
+            raise InputError(f"'{word}' {problem}", remedy="facade sql lists the questions and their parameters")
+        result[key] = value
     return result
+
+
+def _known(opened: Registry, values: Mapping[str, str]) -> None:
+    """Where nothing was found, see that what was asked about is there at all; names near a wrong one are told."""
+    if "attempt" in values:
+        find(opened, values["attempt"])
+    if "file" in values:
+        opened.care.find(Wanted(names=[values["file"]]))
+    if "tag" in values:
+        opened.care.ensure_tag(values["tag"])
+    if "filetype" in values:
+        opened.care.find(Wanted(filetype=values["filetype"], limit=1))
 
 
 @click.command()

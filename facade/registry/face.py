@@ -47,6 +47,7 @@ from facade.registry.values import (
 from facade.states import State
 
 if TYPE_CHECKING:
+    from facade.registry.care import Care
     from facade.registry.intake import Intake
 
 
@@ -76,6 +77,13 @@ class Registry:
     def close(self) -> None:
         """Give the connection back; a later call makes a new one."""
         self._session.close()
+
+    @property
+    def care(self) -> Care:
+        """Looking after files: finding, removing, comparing them."""
+        from facade.registry.care import Care  # only its verbs pay
+
+        return Care(self._session)
 
     @property
     def intake(self) -> Intake:
@@ -112,16 +120,23 @@ class Registry:
 
         return schema.upgrade(self.address)
 
-    def ensure_metadata_tables(self, filetypes: Mapping[str, FileType]) -> None:
-        """Make or widen the metadata tables of *filetypes*.
+    def ensure_metadata_tables(self, filetypes: Mapping[str, FileType]) -> list[str]:
+        """Make or widen the metadata tables of *filetypes*; return in words what was changed.
 
         Raises:
-            InputError: a name cannot be a table or column, or a type contradicts an existing column.
+            InputError: a name cannot be a table or column, or a type or unit contradicts an existing column.
         """
-        if definitions.changed(self._session, filetypes):
-            from facade.registry import metadata  # costs SQLAlchemy and Alembic
+        if not definitions.changed(self._session, filetypes):
+            return []
+        from facade.registry import metadata  # costs SQLAlchemy and Alembic
 
-            metadata.ensure_metadata_tables(self._session, filetypes)
+        return metadata.ensure_metadata_tables(self._session, filetypes)
+
+    def unclaimed_columns(self) -> list[str]:
+        """Return the columns of metadata tables that no definition has any more, as TABLE.COLUMN."""
+        from facade.registry import metadata
+
+        return metadata.unclaimed(self._session)
 
     # -- runs
 

@@ -1,4 +1,8 @@
-"""Questions in SQL: those with a name (sql/queries), and those an operator types. Neither can write."""
+"""Questions in SQL: those with a name (sql/queries), and those an operator types. Neither can write.
+
+A named one is a text for psql: parameters stand in it as ``:'name'``, and ``\\set`` lines at its top give them the
+values of the example. Its first lines say what it answers and what its parameters are (`HEAD`, `ABOUT`).
+"""
 
 from __future__ import annotations
 
@@ -11,70 +15,119 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from facade.errors import InputError
-from facade.registry.connection import Address, Cursor, Session, StatementError
+from facade.errors import InputError, RefusedError
+from facade.registry.connection import DENIED, Address, Cursor, Session, StatementError
 from facade.registry.values import Answer
 
 HEAD = re.compile(r"-- (?P<name>[a-z][a-z0-9-]*): (?P<description>.+)\n")
-PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+ABOUT = re.compile(r"-- :(?P<name>[a-z_]+)(?: \[(?P<default>[^\]]*)\])? +(?P<what>.+)\n")
+EXAMPLE = re.compile(r"-- example: (?P<words>facade sql .+)\n")
+SET = re.compile(r"\\set .*\n")
+PARAMETER = re.compile(r":'([a-z_]+)'")
 READ_ONLY = "begin transaction isolation level repeatable read read only"
+OPEN = """
+select set_config('facade.question', %s, true);
+do $$ declare answer refcursor := 'answer'; begin open answer for execute current_setting('facade.question'); end $$
+"""
+NO_QUESTION = "42P11"
+"""SQLSTATE of what cannot be a cursor: it does not only read, or is several statements."""
 OPERATORS_FAULT = ("22", "42")  # SQLSTATE classes: bad data, and syntax or names
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a question is told: in a few words, and the value it has if nothing is said (None: it must be said)."""
+
+    what: str
+    default: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class NamedQuery:
-    """A question with a name. ``parameters`` are in the order in which the text first names them."""
+    """A question with a name; ``text`` can be pasted into psql, ``example`` typed into a shell."""
 
     name: str
     description: str
+    example: str
+    parameters: Mapping[str, Parameter]
     text: str
-    parameters: tuple[str, ...]
+
+    def bound(self) -> str:
+        """Return the text as the driver wants it."""
+        return PARAMETER.sub(r"%(\1)s", SET.sub("", self.text).replace("%", "%%"))
 
 
 @functools.cache
 def named_queries() -> Mapping[str, NamedQuery]:
-    """Return the questions of sql/queries, by name; parameters stand in them as ``:name``."""
-    found = {}
-    for file in sorted(files("facade_sql").joinpath("queries").iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".sql"):
-            text = file.read_text(encoding="utf-8")
-            head = HEAD.match(text)
-            if head is None or head["name"] + ".sql" != file.name:
-                raise InputError(f"sql/queries/{file.name} must begin with '-- {file.name[:-4]}: what it answers'")
-            parameters = tuple(dict.fromkeys(PARAMETER.findall(text[head.end() :])))
-            found[head["name"]] = NamedQuery(head["name"], head["description"].strip(), text, parameters)
-    return found
+    """Return the questions of sql/queries, by name."""
+    texts = {
+        file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
+        for file in files("facade_sql").joinpath("queries").iterdir()
+        if file.name.endswith(".sql")
+    }
+    return {name: _read(name, text) for name, text in sorted(texts.items())}
+
+
+def _read(name: str, text: str) -> NamedQuery:
+    head, example = HEAD.match(text), EXAMPLE.search(text)
+    about = {one["name"]: Parameter(one["what"].strip(), one["default"]) for one in ABOUT.finditer(text)}
+    if head is None or head["name"] != name or example is None or set(about) != set(PARAMETER.findall(text)):
+        raise InputError(
+            f"sql/queries/{name}.sql does not begin as it should",
+            remedy=f"write '-- {name}: what it answers', a line '-- :parameter  what it is' for each, and an example",
+        )
+    return NamedQuery(name, head["description"].strip(), example["words"], about, text)
 
 
 def run_named(session: Session, name: str, params: Mapping[str, Any]) -> Answer:
     """Answer a named question (see `Registry.run_named`)."""
-    query = named_queries().get(name)
-    if query is None:
-        close = difflib.get_close_matches(name, named_queries(), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(f"no query is called {name!r}", remedy=f"{hint}there are: {', '.join(named_queries())}")
-    if missing := [parameter for parameter in query.parameters if parameter not in params]:
-        raise InputError(f"query {name} needs {' and '.join(missing)}")
-    if unknown := sorted(set(params) - set(query.parameters)):
+    query = named_query(name)
+    given = {key: str(value) for key, value in params.items()}
+    if unknown := sorted(set(given) - set(query.parameters)):
         known = ", ".join(query.parameters) or "none"
         raise InputError(f"query {name} has no parameter {unknown[0]!r}", remedy=f"it has: {known}")
-    bound = PARAMETER.sub(r"%(\1)s", query.text.replace("%", "%%"))
+    values = {key: given.get(key, one.default) for key, one in query.parameters.items()}
+    if missing := [key for key, value in values.items() if value is None]:
+        told = "; ".join(f"{key}: {one.what}" for key, one in query.parameters.items())
+        raise InputError(f"query {name} needs {' and '.join(missing)}", remedy=f"{told}\n  as in: {query.example}")
     try:
         with session.transaction(begin=READ_ONLY) as cursor:
-            cursor.execute(bound, dict(params))
+            cursor.execute(query.bound(), values)
             return _answer(cursor)
     except StatementError as error:
         raise _blamed(error) from error
 
 
+def named_query(name: str) -> NamedQuery:
+    """Return the question called *name*.
+
+    Raises:
+        InputError: there is none.
+    """
+    query = named_queries().get(name)
+    if query is None:
+        close = difflib.get_close_matches(name, named_queries(), n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(f"no query is called {name!r}", remedy=f"{hint}there are: {', '.join(named_queries())}")
+    return query
+
+
 def run_sql(address: Address, text: str) -> Answer:
-    """Answer an operator's own SQL, on a connection that starts every transaction read-only."""
-    with closing(Session(address, options="-c default_transaction_read_only=on")) as session:
+    """Answer an operator's own SQL: one statement, in a transaction that can neither write nor be left.
+
+    It is opened as a cursor by the server, which takes no second statement and no ``commit`` there.
+    """
+    if "\0" in text:
+        raise InputError("a question has no NUL characters")
+    with closing(Session(address)) as session:
         try:
             with session.transaction(begin=READ_ONLY) as cursor:
-                cursor.execute(text)
+                cursor.execute(OPEN, (text,))
+                cursor.execute("fetch all from answer")
                 return _answer(cursor)
         except StatementError as error:
+            if error.sqlstate in (NO_QUESTION, DENIED):
+                raise RefusedError(f"this question may only read, and is one statement: {error.message}") from error
             raise _blamed(error) from error
 
 
@@ -86,6 +139,6 @@ def _answer(cursor: Cursor) -> Answer:
 
 
 def _blamed(error: StatementError) -> Exception:
-    if error.sqlstate[:2] in OPERATORS_FAULT and error.sqlstate != "42501":
+    if error.sqlstate[:2] in OPERATORS_FAULT and error.sqlstate != DENIED:
         return InputError(error.message.removeprefix("the database refused: "))
     return error

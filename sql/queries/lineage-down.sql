@@ -1,9 +1,12 @@
 -- lineage-down: what was made from a file, however far on; nearest first
+-- :file  its name, with its compression
+-- example: facade sql lineage-down --file HSCA90398616.fits
+\set file HSCA90398616.fits
 with recursive lineage (id, depth) as (
   select d.id, 0
     from desfile d
-   where (d.filename, d.compression) in ((:file, ''),
-           (regexp_replace(:file, '\.[^.]*$', ''), coalesce(substring(:file from '\.[^.]*$'), '')))
+   where (d.filename, d.compression) in ((:'file', ''),
+           (regexp_replace(:'file', '\.[^.]*$', ''), coalesce(substring(:'file' from '\.[^.]*$'), '')))
   union
   select step.id, l.depth + 1
     from lineage l

@@ -1,9 +1,12 @@
 -- lineage-up: what a file was made from, however far back; nearest first
+-- :file  its name, with its compression
+-- example: facade sql lineage-up --file calexp-HSC-I-0-0x1-r11p01.fits
+\set file calexp-HSC-I-0-0x1-r11p01.fits
 with recursive lineage (id, depth) as (
   select d.id, 0
     from desfile d
-   where (d.filename, d.compression) in ((:file, ''),
-           (regexp_replace(:file, '\.[^.]*$', ''), coalesce(substring(:file from '\.[^.]*$'), '')))
+   where (d.filename, d.compression) in ((:'file', ''),
+           (regexp_replace(:'file', '\.[^.]*$', ''), coalesce(substring(:'file' from '\.[^.]*$'), '')))
   union
   select step.id, l.depth + 1
     from lineage l

@@ -1,0 +1,87 @@
+"""Every named question answers its example, by ``facade sql`` and in psql."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+
+import pytest
+from asking.place import Place
+
+from facade.registry import binaries
+from facade.registry.questions import SET, named_queries
+
+QUERIES = named_queries()
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_example_of_a_question_sets_what_its_text_sets(name: str) -> None:
+    words = shlex.split(QUERIES[name].example)
+    assert words[:3] == ["facade", "sql", name]
+    typed = dict(zip((word.removeprefix("--") for word in words[3::2]), words[4::2], strict=True))
+    sets = [line.split(None, 2)[1:] for line in SET.findall(QUERIES[name].text)]
+    assert typed == {key: value for key, value in ((one[0], shlex.split(one[1])[0]) for one in sets) if value}
+    assert {one[0] for one in sets} == set(QUERIES[name].parameters)
+    assert all(one.what for one in QUERIES[name].parameters.values())
+
+
+def test_every_question_answers_its_example_and_is_answered_alike_by_psql(place: Place) -> None:
+    beside = [found.folder / "psql" for found in binaries.find() if (found.folder / "psql").exists()]
+    environment = {**os.environ, **place.address.environment()}
+    for name, query in QUERIES.items():
+        answer = place.world.facade(*shlex.split(query.example)[1:], "--csv").stdout
+        assert len(answer.splitlines()) > 1, f"{name} found nothing"
+        text = place.world.facade("sql", name, "--text").stdout
+        psql = subprocess.run(
+            [beside[0], "-X", "--csv", "-v", "ON_ERROR_STOP=1", place.address.url],
+            input=text, env=environment, text=True, capture_output=True, check=True,
+        )  # fmt: skip
+        assert len(psql.stdout.splitlines()) == len(answer.splitlines()), name
+        assert psql.stdout.splitlines()[0] == answer.splitlines()[0], name
+
+
+def test_what_questions_say_of_the_survey(place: Place) -> None:
+    ask = place.world.json
+    assert [(row["modname"], row["last_message"]) for row in ask("sql", "failed", "--attempt", "Ht0_r11p01")] == [
+        ("detect", "ERROR: no sources in HSC-I")
+    ]
+    number = place.world.json("stat", "Ht0_r11p01")["attempt"]["id"]
+    assert ask("sql", "failed", f"--attempt={number}") == ask("sql", "failed", "attempt=Ht0_r11p01")
+    assert [row["attnum"] for row in ask("sql", "used-by", "--file", "BIAS-sim59-016.fits")] == [1, 3]
+    resources = {row["module"]: row for row in ask("sql", "resources", "--attempt", "Ht0_r11p03")}
+    assert list(resources) == ["processccd", "assemble", "detect"] and resources["processccd"]["quanta"] == 2
+    assert 0 < float(resources["processccd"]["memory_max_mb"]) < 500
+    found = ask("sql", "files-by-metadata", "--filetype", "calexp", "--where", "visit=903334,ccd=22")
+    assert [row["filename"] for row in found] == [f"calexp-903334-22-r11p{n}.fits" for n in ("01", "03")]
+    assert found[0]["metadata"] == {"visit": 903334, "ccd": 22}
+    disk = {row["attempt"]: row for row in ask("sql", "disk", "--reqnum", "11")}
+    sizes = sum(path.stat().st_size for path in place.archive.glob("MMG/r11/p02/**/*") if path.is_file())
+    assert int(disk["Ht0_r11p02"]["bytes"]) == sizes and disk["Ht0_r11p02"]["files"] == 2
+    assert {one["name"] for one in ask("sql")} == set(QUERIES)
+
+
+def test_what_is_not_known_is_told_with_what_may_be_meant(place: Place) -> None:
+    def told(*words: str) -> str:
+        return place.world.facade("sql", *words, code=2).stderr
+
+    assert "did you mean 'lineage-up'" in told("lineage-upp", "--file", "x")
+    assert "needs file\n  file: its name, with its compression\n  as in: facade sql used-by" in told("used-by")
+    assert "has no parameter 'attemp'" in told("failed", "--attemp", "1")
+    assert "'--attempt' needs a value" in told("failed", "--attempt")
+    assert "no attempt 'Ht0_r11p09'" in told("failed", "--attempt", "Ht0_r11p09")
+    assert "did you mean BIAS-sim59-016.fits" in told("used-by", "--file", "BIAS-sim59-061.fits")
+    assert "did you mean 'PROTO-0.1'" in told("files-by-tag", "--tag", "PROTO-0.2", "--filetype", "calexp")
+    assert "did you mean 'calexp'" in told("files-by-metadata", "--filetype", "calexo", "--where", "ccd=16")
+    assert "does not exist" in told("files-by-metadata", "--filetype", "calexp", "--where", "cdd=16")
+    assert "invalid input syntax" in told("files-by-metadata", "--filetype", "calexp", "--where", "ccd=many")
+    assert "a condition is COLUMN=VALUE" in told("files-by-metadata", "--filetype", "calexp", "--where", "ccd")
+
+
+def test_what_is_asked_is_data_whatever_it_holds(place: Place) -> None:
+    for evil in ("'; drop table desfile; --", "%s %(x)s", "\\'; select 1", "a'||'b", ":'file'"):
+        place.world.facade("sql", "used-by", "--file", evil, code=2)
+        place.world.facade("sql", "files-by-metadata", "--filetype", "calexp", "--where", f"ccd={evil}", code=2)
+        place.world.facade("sql", "files-by-metadata", "--filetype", "calexp", "--where", f"{evil}=16", code=2)
+        place.world.facade("files", evil, code=2)
+    assert place.listed("BIAS-*") == ["BIAS-sim59-016.fits", "BIAS-sim59-022.fits"]
