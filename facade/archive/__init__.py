@@ -7,15 +7,15 @@ and of the libraries behind them, a process loads the one that it uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from facade.archive.content import Content, Stat, content_of
+from facade.archive.content import Content, Listed, Stat, content_of
 from facade.archive.transfers import Habits, Transfer, Transfers
 from facade.errors import InputError
 
-__all__ = ["Archive", "Content", "Sent", "Stat", "Transfer", "content_of", "open_archive"]
+__all__ = ["Archive", "Content", "Listed", "Sent", "Stat", "Transfer", "content_of", "open_archive"]
 
 
 class Sent(Protocol):
@@ -82,6 +82,9 @@ class Archive(Protocol):
 
     def remove(self, source: str) -> bool:
         """Take archive file *source* away; return whether it was there."""
+
+    def files(self, folder: str) -> Iterator[Listed]:
+        """Yield every file below *folder* ("": everywhere), also those that transfers left without a name."""
 
     def sweep(self, older_than: float) -> list[str]:
         """Remove what transfers that died left without a name, begun more than *older_than* seconds ago; return it."""

@@ -27,6 +27,16 @@ class Stat:
     checksum: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file that an archive lists: its path below the root, its size in bytes, and how many seconds ago it was
+    written."""
+
+    path: str
+    size: int
+    age: float
+
+
 def content_of(path: Path, *, from_disk: bool = False) -> Content:
     """Read the file at *path* through and return what it holds.
 

@@ -5,12 +5,12 @@ Jobs of a cluster with a disk of its own see that disk and the archive at home s
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facade.archive import Archive, Sent, Stat
-from facade.archive.content import Content
+from facade.archive.content import Content, Listed
 from facade.archive.naming import named
 from facade.archive.transfers import Transfer
 from facade.errors import MissingInputError
@@ -106,6 +106,11 @@ class Layers:
     def remove(self, source: str) -> bool:
         """Take *source* away where files are stored; return whether it was there."""
         return any([archive.remove(source) for archive in self.kept])
+
+    def files(self, folder: str) -> Iterator[Listed]:
+        """Yield the files of all archives."""
+        for archive in self.read:
+            yield from archive.files(folder)
 
     def sweep(self, older_than: float) -> list[str]:
         """Sweep the archives in which files are stored."""

@@ -12,11 +12,11 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facade.archive.content import Content, Stat, content_of, expectation
+from facade.archive.content import Content, Listed, Stat, content_of, expectation
 from facade.archive.naming import named, sync_folder
 from facade.archive.parts import PART, part_name, reported, steps
 from facade.archive.transfers import Transfer, Transfers, Transient
@@ -123,6 +123,19 @@ class LocalArchive:
             sync_folder(path.parent)
         return True
 
+    def files(self, folder: str) -> Iterator[Listed]:
+        """Yield every regular file below *folder*; links count as what they lead to."""
+        top = self._path(folder) if folder else self._present()
+        if not top.is_dir():
+            return
+        for place, _, names in os.walk(top, onerror=_unreadable):
+            for path in (Path(place, name) for name in names):
+                with contextlib.suppress(FileNotFoundError), reported(f"cannot look at {path}"):
+                    status = path.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        age = time.time() - status.st_mtime
+                        yield Listed(str(path.relative_to(self.root)), status.st_size, age)
+
     def sweep(self, older_than: float) -> list[str]:
         """Remove copies that nobody named, last written to more than *older_than* seconds ago."""
         swept = []
@@ -142,6 +155,10 @@ class LocalArchive:
         if not self.root.is_dir():  # creating it would fill the mount point of a file system that is not mounted
             raise TransferError(f"archive {self.name!r}: {self.root} is not there", remedy="create or mount it")
         return self.root
+
+
+def _unreadable(error: OSError) -> None:
+    raise TransferError(f"cannot list {error.filename}: {error.strerror or error}") from error
 
 
 def stage_in(source: Path, target: Path, size: int | None, checksum: str | None) -> Content:

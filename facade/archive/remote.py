@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from facade.archive.content import Content, Stat, content_of, expectation
+from facade.archive.content import Content, Listed, Stat, content_of, expectation
 from facade.archive.local import SentLocally
 from facade.archive.naming import named
 from facade.archive.parts import part_name, reported, steps
@@ -58,6 +59,15 @@ class Upload(Protocol):
         """Take it away; never fails."""
 
 
+class Page(NamedTuple):
+    """A part of what a server lists: files, folders that are to be looked into, and what to ask for more with (""
+    at the end)."""
+
+    files: list[Listed]
+    folders: list[str]
+    more: str = ""
+
+
 class Store(Protocol):
     """What each kind of server does in its own way. Each method is one try, raises Transient if another may help."""
 
@@ -82,6 +92,9 @@ class Store(Protocol):
 
     def remove(self, key: str) -> bool:
         """Take a file away; return whether it was there."""
+
+    def page(self, folder: str, more: str) -> Page:
+        """Return what lies in *folder*, or below it; *more* is what the page before said."""
 
     def sweep(self, older_than: float) -> list[str]:
         """Remove what uploads that were never named left, begun more than *older_than* seconds ago; return it."""
@@ -151,6 +164,17 @@ class RemoteArchive:
         """Take archive file *source* away; return whether it was there."""
         key = self._key(source)
         return self._transfers.run(lambda: self._store.remove(key), small=True)[0]
+
+    def files(self, folder: str) -> Iterator[Listed]:
+        """Yield every file below *folder*."""
+        folders = [self._key(folder) if folder else ""]
+        while folders:
+            key, more, first = folders.pop(), "", True
+            while first or more:
+                page, _ = self._transfers.run(partial(self._store.page, key, more), small=True)
+                yield from page.files
+                folders += page.folders
+                more, first = page.more, False
 
     def sweep(self, older_than: float) -> list[str]:
         """Remove uploads that nobody named, begun more than *older_than* seconds ago by the server's clock."""

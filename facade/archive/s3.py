@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from facade.archive.content import Content, Stat
+from facade.archive.content import Content, Listed, Stat
 from facade.archive.parts import private, reported
-from facade.archive.remote import Body, RemoteArchive, Taken, Tick
+from facade.archive.remote import Body, Page, RemoteArchive, Taken, Tick
 from facade.archive.transfers import Transfers, Transient
 from facade.errors import InputError, MissingInputError, TransferError
 
@@ -187,6 +187,21 @@ class S3Store:
         with self.asking(key):
             self.client.delete_object(**self.at(key))
         return found is not None
+
+    def page(self, folder: str, more: str) -> Page:
+        """Return a thousand objects below *folder*."""
+        prefix = self._prefix + (f"{folder}/" if folder else "")
+        with self.asking(folder):
+            reply = self.client.list_objects_v2(
+                Bucket=self.bucket, Prefix=prefix, **({"ContinuationToken": more} if more else {})
+            )
+        now = _server_time(reply)
+        files = [
+            Listed(one["Key"].removeprefix(self._prefix), one["Size"], now - one["LastModified"].timestamp())
+            for one in reply.get("Contents", [])
+            if not one["Key"].endswith("/")  # what some programs make to show a folder
+        ]
+        return Page(files, [], reply.get("NextContinuationToken", ""))
 
     def sweep(self, older_than: float) -> list[str]:
         """Abort uploads that were begun long ago."""

@@ -21,16 +21,16 @@ from pathlib import Path
 from posixpath import dirname
 from urllib.parse import unquote, urlsplit
 
-from facade.archive.content import Content, Stat
+from facade.archive.content import Content, Listed, Stat
 from facade.archive.http import CHUNK, Client
 from facade.archive.parts import PART, part_name, reported
-from facade.archive.remote import Body, RemoteArchive, Taken, Tick, read_through
+from facade.archive.remote import Body, Page, RemoteArchive, Taken, Tick, read_through
 from facade.archive.transfers import Transfers, Transient
 from facade.errors import MissingInputError, TransferError
 
 ASKING = {"Want-Repr-Digest": "sha-256=10", "Want-Digest": "sha-256"}
 """Headers that ask for the checksum of a file: RFC 9530 and, as grid storage has it, RFC 3230."""
-LISTING = b'<propfind xmlns="DAV:"><prop><resourcetype/><getlastmodified/></prop></propfind>'
+LISTING = b'<propfind xmlns="DAV:"><prop><resourcetype/><getlastmodified/><getcontentlength/></prop></propfind>'
 
 
 def open_webdav(name: str, root: str, options: Mapping[str, str], transfers: Transfers) -> RemoteArchive:
@@ -102,11 +102,11 @@ class WebdavStore:
         """Delete uploads without a name, looking through every folder."""
         swept, folders = [], [""]
         while folders:
-            for key, is_folder, age in self._listed(folders.pop()):
-                if is_folder:
-                    folders.append(key)
-                elif PART.fullmatch(key.rpartition("/")[2]) and age > older_than and self.remove(key):
-                    swept.append(key)
+            page = self.page(folders.pop(), "")
+            folders += page.folders
+            for one in page.files:
+                if PART.fullmatch(one.path.rpartition("/")[2]) and one.age > older_than and self.remove(one.path):
+                    swept.append(one.path)
         return swept
 
     def make_folders(self, folder: str) -> None:
@@ -143,9 +143,9 @@ class WebdavStore:
                 raise TransferError(f"the archive {self.address('')} is not there", remedy="create that folder")
         self._seen = True
 
-    def _listed(self, folder: str) -> list[tuple[str, bool, float]]:
-        """Return key, whether it is a folder, and age in seconds of everything in *folder*."""
-        from xml.etree import ElementTree  # only those who sweep pay for it
+    def page(self, folder: str, more: str) -> Page:
+        """Return everything in *folder*."""
+        from xml.etree import ElementTree  # only those who sweep or compare pay for it
 
         headers = {"Depth": "1", "Content-Type": "application/xml"}
         fine = (207, 404, 405, 501)
@@ -160,14 +160,17 @@ class WebdavStore:
                 )
             pieces = self.client.pieces(reply, key) if reply.status == 207 else [b"<none/>"]
             text, now = b"".join([bytes(piece) for piece in pieces]), _moment(reply.headers.get("Date", ""))
-        found = []
+        found = Page([], [])
         for one in ElementTree.fromstring(text).iter("{DAV:}response"):
             path = unquote(urlsplit(one.findtext("{DAV:}href", "")).path)
             name = path.removeprefix(unquote(self.client.path)).strip("/")
             if name != folder:
                 changed = next((e.text or "" for e in one.iter("{DAV:}getlastmodified")), "")
-                is_folder = next(one.iter("{DAV:}collection"), None) is not None
-                found.append((name, is_folder, now - _moment(changed)))
+                size = next((e.text or "" for e in one.iter("{DAV:}getcontentlength")), "")
+                if next(one.iter("{DAV:}collection"), None) is not None:
+                    found.folders.append(name)
+                else:
+                    found.files.append(Listed(name, int(size) if size.isdecimal() else 0, now - _moment(changed)))
         return found
 
 

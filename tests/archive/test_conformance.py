@@ -246,6 +246,23 @@ def test_what_died_without_a_name_is_swept(place: Place, source: Path) -> None:
     assert place.names() == {"a/named.bin"} and archive.sweep(-1) == []
 
 
+def test_what_an_archive_holds_is_listed(place: Place, source: Path) -> None:
+    archive = place.open()
+    if place.kind in MUTE:
+        with pytest.raises(TransferError, match="lists no folders"):
+            list(archive.files(""))
+        return
+    assert list(archive.files("")) == []
+    for name in NAMES:
+        archive.store(source, name, SUM)
+    found = {one.path: one for one in archive.files("")}
+    assert set(found) == set(NAMES) == place.names()
+    assert {one.size for one in found.values()} == {len(DATA)} and all(abs(one.age) < 600 for one in found.values())
+    assert [one.path for one in archive.files("a/b")] == ["a/b/c.bin"] and list(archive.files("none")) == []
+    with pytest.raises(RefusedError):
+        list(archive.files("../a"))
+
+
 def test_many_threads(place: Place, tmp_path: Path) -> None:
     archive, failures = place.open(), list[BaseException]()
 
