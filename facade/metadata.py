@@ -10,10 +10,9 @@ from facade.wcl.template import Scalar
 
 INTEGERS = {"smallint": 15, "int": 31, "bigint": 63}
 """Types of whole numbers -> how many bits a value has without its sign."""
-REALS = ("real", "float")
 TIMES = ("date", "timestamp")
-COLUMN_TYPES = ("text", *INTEGERS, *REALS, "bool", *TIMES)
-"""A ``float`` has eight bytes, a ``real`` four; a ``timestamp`` knows its time zone (UTC, if none is written)."""
+COLUMN_TYPES = ("text", *INTEGERS, "float", "bool", *TIMES)
+"""A ``timestamp`` knows its time zone (UTC, if none is written)."""
 
 FILENAME = "filename:"
 RESERVED = frozenset({"desfile_id", "filename", "compression", "filetype", "filesize", "checksum", "path"})
@@ -51,7 +50,7 @@ def typed(value: Scalar, kind: str) -> Scalar:
     try:
         if kind in INTEGERS:
             return _whole(value, INTEGERS[kind])
-        if kind in REALS:
+        if kind == "float":
             return float(value)
         if kind in TIMES:
             return _moment(str(value), kind)

@@ -273,7 +273,8 @@ create table filetype (
   metadata_table text,
   columns jsonb not null default '{}'
 );
-comment on table filetype is 'filetypes seen, the table of their metadata (null: none) and its columns';
+comment on table filetype is
+  'filetypes seen, the table of their metadata (null: none) and what their definitions say of its columns';
 
 create table opm_used (
   task_id bigint not null constraint opm_used_task references task,

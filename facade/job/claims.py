@@ -15,7 +15,7 @@ from typing import Any
 from facade.errors import InputError
 from facade.job.capsule import FileType, Output, Quantum, Scalar, full
 from facade.job.collect import OutputError
-from facade.metadata import INTEGERS, REALS, TIMES, typed
+from facade.metadata import INTEGERS, TIMES, typed
 from facade.provenance import illegal
 
 Pair = tuple[str, str]
@@ -176,7 +176,7 @@ def _typed(name: str, value: object, kind: str) -> Scalar:
             number = int(value) if isinstance(value, str) else value
             if isinstance(number, int):
                 return int(number)
-        elif kind in REALS:
+        elif kind == "float":
             if isinstance(value, str | int | float) and math.isfinite(real := float(value)):
                 return real
         elif isinstance(value, str | int | float) and "\0" not in str(value):

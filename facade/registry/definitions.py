@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from facade.registry.connection import Session
 from facade.registry.values import FileType
@@ -29,9 +30,16 @@ def version(session: Session) -> str | None:
     return str(rows[0]["version_num"]) if rows else None
 
 
-def types(definition: FileType) -> dict[str, str]:
-    """Return column -> type of a filetype."""
-    return {name: column["type"] for name, column in definition["columns"].items()}
+def columns(definition: FileType) -> dict[str, dict[str, Any]]:
+    """Return column -> what is said of it, as the table ``filetype`` keeps it."""
+    return {name: {k: v for k, v in column.items() if v} for name, column in definition["columns"].items()}
+
+
+def comment(column: Mapping[str, str]) -> str:
+    """Return a definition's words on a column as one text, for the comment on the column of the table."""
+    unit, ucd = column.get("unit"), column.get("ucd")
+    parts = [column.get("description"), f"unit: {unit}" if unit else None, f"UCD: {ucd}" if ucd else None]
+    return "; ".join(part for part in parts if part)
 
 
 def changed(session: Session, filetypes: Mapping[str, FileType]) -> dict[str, FileType]:
@@ -41,6 +49,6 @@ def changed(session: Session, filetypes: Mapping[str, FileType]) -> dict[str, Fi
         name: definition
         for name, definition in filetypes.items()
         if name not in known
-        or known[name]["columns"] != types(definition)
+        or known[name]["columns"] != columns(definition)
         or known[name]["metadata_table"] != (definition["metadata_table"] or None)
     }

@@ -168,7 +168,7 @@ class Selection:
             " where table_schema = 'public' and table_name = %s order by ordinal_position",
             (name,),
         )
-        types = {row["name"]: sa.Date() if row["type"] == "date" else TYPES[STORED[row["type"]]] for row in columns}
+        types = {row["name"]: TYPES[STORED[row["type"]]] for row in columns}
         return sa.table(name, *(sa.column(column, kind) for column, kind in types.items()))
 
     def _fetch(self, statement: sa.Select[Any]) -> list[dict[str, Scalar]]:

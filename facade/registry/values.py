@@ -118,10 +118,14 @@ class DataQuery(TypedDict):
 
 
 class Column(TypedDict):
-    """A metadata column: ``type`` is one of text, int, bigint, float, bool, timestamp; ``source`` is the ingestor's."""
+    """A metadata column: ``type`` is one of `facade.metadata.COLUMN_TYPES`; the rest as in `facade.files.FileType`."""
 
     type: str
     source: NotRequired[str]
+    required: NotRequired[bool]
+    unit: NotRequired[str]
+    ucd: NotRequired[str]
+    description: NotRequired[str]
 
 
 class FileType(TypedDict):

@@ -28,7 +28,7 @@ visit = 1, 2
             exposure = int filename:raw:visit ucd:obs.exposure;meta.id
             mjd = float header:ESO DET MJD [d] - start, in TAI - as the clock says
             night = date required header:1:DATE-OBS [] ucd:time.start
-            flux = real [erg / s] wcl: Level
+            flux = float [erg / s] wcl: Level
             seen = timestamp
         </columns>
     </raw>
@@ -43,7 +43,7 @@ def test_a_line_says_type_source_unit_ucd_whether_it_must_be_there_and_what_it_i
         ("exposure", "int", "filename:raw:visit"),
         ("mjd", "float", "header:ESO DET MJD"),
         ("night", "date", "header:1:DATE-OBS"),
-        ("flux", "real", "wcl: Level"),
+        ("flux", "float", "wcl: Level"),
         ("seen", "timestamp", ""),
     )
     assert RAW.details == {
@@ -61,7 +61,7 @@ def test_the_plain_form_holds_what_is_said_and_nothing_else() -> None:
     columns = RAW.definition()["columns"]
     assert isinstance(columns, dict)
     assert columns["seen"] == {"type": "timestamp", "source": ""}
-    assert columns["flux"] == {"type": "real", "source": "wcl: Level", "unit": "erg / s"}
+    assert columns["flux"] == {"type": "float", "source": "wcl: Level", "unit": "erg / s"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_a_name_tells(name: str, found: dict[str, Scalar]) -> None:
         ("0016", "smallint", 16),
         (2147483647, "int", 2147483647),
         (-(2**63), "bigint", -(2**63)),
-        ("1e3", "real", 1000.0),
+        ("1e3", "float", 1000.0),
         ("2013-06-17T23:59:60", "date", "2013-06-17"),
         ("2013-06-17T10:00:00.5", "timestamp", "2013-06-17T10:00:00.500000+00:00"),
         ("2013-06-17T10:00:00+02:00", "timestamp", "2013-06-17T10:00:00+02:00"),

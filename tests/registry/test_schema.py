@@ -8,9 +8,11 @@ import pytest
 from database import FILETYPES
 
 from facade.errors import InputError, RegistryError
+from facade.metadata import COLUMN_TYPES
 from facade.registry import schema
 from facade.registry.connection import Address
 from facade.registry.face import Registry
+from facade.registry.values import Column
 
 pytest_plugins = ["database"]
 
@@ -48,11 +50,12 @@ def test_metadata_tables_are_made_and_widened(registry: Registry) -> None:
     registry.ensure_metadata_tables(FILETYPES)
     registry.ensure_metadata_tables(FILETYPES)
     assert columns(registry, "image")["seeing"] == "double precision"
-    every = {kind: {"type": kind} for kind in ("text", "int", "bigint", "float", "bool", "timestamp")}
+    every: dict[str, Column] = {kind: {"type": kind} for kind in COLUMN_TYPES}
     registry.ensure_metadata_tables(
         {"all": {"metadata_table": "every", "columns": {f"a_{k}": v for k, v in every.items()}}}
     )
     assert columns(registry, "every")["a_timestamp"] == "timestamp with time zone"
+    assert columns(registry, "every")["a_date"] == "date"
     registry.ensure_metadata_tables({"bare": {"metadata_table": None, "columns": {}}})
 
 
