@@ -197,7 +197,7 @@ begin
 end $$;
 comment on function report_files is 'register the files of an outputs line; other content under a known name raises ZF001';
 
-create function report_outputs(told receipt, line jsonb) returns void language plpgsql as $$
+create function report_outputs(told receipt, attempt bigint, line jsonb) returns void language plpgsql as $$
 declare
   parent bigint := coalesce(line ->> 'quantum', line ->> 'job');  -- junk is a job's
   target text;
@@ -211,7 +211,7 @@ begin
     select f ->> 'metadata_table', jsonb_agg(coalesce(f -> 'metadata', '{}') || jsonb_build_object('desfile_id', d.id))
       from jsonb_array_elements(line -> 'files') f
       join desfile d on d.filename = f ->> 'filename' and d.compression = f ->> 'compression'
-     where f ->> 'metadata_table' <> ''
+     where f ->> 'metadata_table' <> '' and d.pfw_attempt_id = attempt
      group by 1 order by 1
   loop
     perform put_metadata(target, entries);
@@ -223,11 +223,12 @@ begin
   perform report_edges(array(
     select row(e -> 1 ->> 0, e -> 1 ->> 1, null, c.id)::pending_edge
       from jsonb_array_elements(line -> 'derived') e
-      join desfile c on c.filename = e -> 0 ->> 0 and c.compression = e -> 0 ->> 1));
+      join desfile c on c.filename = e -> 0 ->> 0 and c.compression = e -> 0 ->> 1
+     where c.pfw_attempt_id = attempt));
 end $$;
-comment on function report_outputs is 'effect of an outputs line';
+comment on function report_outputs is 'effect of an outputs line; files that others made alike stay as they are';
 
-create function report_stored(line jsonb) returns void language plpgsql as $$
+create function report_stored(attempt bigint, line jsonb) returns void language plpgsql as $$
 begin
   insert into archive (name) select line ->> 'archive' where not exists (select from archive where name = line ->> 'archive')
   on conflict do nothing;
@@ -236,7 +237,8 @@ begin
     from jsonb_array_elements(line -> 'files') f
     join desfile d on d.filename = f ->> 0 and d.compression = f ->> 1
    order by d.id
-  on conflict (desfile_id, archive_name) do update set path = excluded.path;
+  on conflict (desfile_id, archive_name) do update set path = excluded.path
+   where (select pfw_attempt_id from desfile where id = excluded.desfile_id) = attempt;
 end $$;
 comment on function report_stored is 'effect of a stored line';
 
@@ -308,7 +310,32 @@ begin
 end $$;
 comment on function open_receipt is 'find or make the row of a receipt, and lock it';
 
-create function report(given uuid, lines jsonb) returns int language plpgsql
+create function keep_within(told receipt, lines jsonb, allowed bigint) returns bigint language plpgsql as $$
+-- a receipt speaks of its own job and of quanta of its attempt, a job's token for its own attempt: all else is refused.
+-- returns the attempt
+declare
+  attempt bigint := (select pfw_attempt_id from pfw_job where task_id = told.job_task_id);
+  stray bigint;
+begin
+  if attempt <> allowed then
+    raise exception 'the token of this job is not for attempt %', attempt using errcode = '42501';
+  end if;
+  select task into stray
+    from (select distinct (l ->> 'quantum')::bigint as task from jsonb_array_elements(lines) l) named
+   where not exists (select from quantum where task_id = task and pfw_attempt_id = attempt) and task is not null limit 1;
+  if found then
+    raise exception 'no quantum has task % in attempt %', stray, attempt using errcode = 'ZF002';
+  end if;
+  select (l ->> 'job')::bigint into stray from jsonb_array_elements(lines) l
+   where (l ->> 'job')::bigint <> told.job_task_id limit 1;
+  if found then
+    raise exception 'task % is not the job of this receipt', stray using errcode = 'ZF002';
+  end if;
+  return attempt;
+end $$;
+comment on function keep_within is 'refuse lines about what is not of the receipt''s job and attempt';
+
+create function report(given uuid, lines jsonb, allowed bigint default null) returns int language plpgsql
 -- a report touches few rows of tables that grow from nothing: whatever their statistics say, it goes by the indexes,
 -- with plans made once per connection
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
@@ -316,11 +343,13 @@ as $$
 -- returns the last seq applied; lines after a gap are left for a later call
 declare
   told receipt := open_receipt(given, lines);
+  attempt bigint;
   line jsonb;
 begin
   if told.id is null then
     return 0;
   end if;
+  attempt := keep_within(told, lines, allowed);
   for line in
     select l from jsonb_array_elements(lines) l where (l ->> 'seq')::int > told.last_seq order by (l ->> 'seq')::int
   loop
@@ -337,9 +366,9 @@ begin
       when 'messages' then
         perform report_messages(told, line);
       when 'outputs' then
-        perform report_outputs(told, line);
+        perform report_outputs(told, attempt, line);
       when 'stored' then
-        perform report_stored(line);
+        perform report_stored(attempt, line);
       when 'quantum-ended' then
         perform report_ended(told, (line ->> 'quantum')::bigint, line);
       when 'job-ended' then
@@ -352,4 +381,5 @@ begin
   update receipt set last_seq = told.last_seq where id = given and last_seq < told.last_seq;
   return told.last_seq;
 end $$;
-comment on function report is 'apply consecutive lines of a receipt, each exactly once; returns the last seq applied';
+comment on function report is
+  'apply consecutive lines of a receipt (of the allowed attempt only), each exactly once; returns the last seq applied';

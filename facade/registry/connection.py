@@ -1,29 +1,26 @@
-"""The only module that knows the database driver: addresses, connections, transactions, and its errors as ours.
+"""The only module that knows the database driver: connections, transactions, and its errors as ours.
 
 Must not import SQLAlchemy at the top: every job process pays for what this module imports.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
 import random
 import re
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import psycopg2
-from psycopg2 import extensions, extras
-from psycopg2 import sql as composed
+from psycopg2 import extensions, extras, sql
 
-from facade.errors import FacadeError, InputError, RefusedError, RegistryError
+from facade.errors import FacadeError, RefusedError, RegistryError
+from facade.registry.address import Address as Address
+from facade.registry.address import write_passfile as write_passfile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,6 +30,8 @@ Cursor = extras.RealDictCursor
 
 OTHER_CONTENT, UNKNOWN_TASK = "ZF001", "ZF002"
 """SQLSTATEs that sql/report.sql raises: a file clashes; a line names something that was never registered."""
+DENIED = "42501"
+"""SQLSTATE of what a role may not do."""
 
 PASSING = frozenset({"08", "53", "57", "58"})
 """SQLSTATE classes that say more about the server's day than about the statement."""
@@ -54,78 +53,11 @@ class StatementError(RegistryError):
         self.sqlstate = sqlstate
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a database is: a URL that anybody may see, and the file that holds the password."""
-
-    url: str
-    passfile: Path | None = None
-
-    @classmethod
-    def parse(cls, url: str, home: Path) -> Address:
-        """Return the address of *url*; a password in it moves to a file of mode 0600 below *home*/credentials.
-
-        Raises:
-            InputError: *url* is not a PostgreSQL URL.
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres"):
-            raise InputError(
-                "not the URL of a PostgreSQL database", remedy="write postgresql://USER@HOST:PORT/DATABASE"
-            )
-        options = parse_qsl(parts.query, keep_blank_values=True)
-        login, at, place = parts.netloc.rpartition("@")
-        user, colon, password = login.partition(":")
-        if not colon:
-            password = quote(dict(options).get("password", ""))
-        kept = urlencode([(key, value) for key, value in options if key != "password"], safe="/")
-        shown = f"postgresql://{user}{at}{place}{parts.path}" + (f"?{kept}" if kept else "")
-        if not password:
-            return cls(shown)
-        name = hashlib.sha256(shown.encode()).hexdigest()[:16]
-        passfile = home / "credentials" / f"{name}.pgpass"
-        write_passfile(passfile, ["*"], unquote(user) or "*", unquote(password))
-        return cls(shown, passfile)
-
-    @classmethod
-    def received(cls, environment: Mapping[str, str]) -> Address | None:
-        """Return the address that `environment` of another process handed on, or None."""
-        url, passfile = environment.get("FACADE_DB"), environment.get("PGPASSFILE")
-        return cls(url, Path(passfile) if passfile else None) if url else None
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables that take this address to another process; no secret is among them."""
-        return {"FACADE_DB": self.url} | ({"PGPASSFILE": str(self.passfile)} if self.passfile else {})
-
-    @property
-    def local(self) -> bool:
-        """True if only this machine reaches it: by a socket, or by its own address for itself."""
-        parts = urlsplit(self.url)
-        host = dict(parse_qsl(parts.query)).get("host", "") or parts.hostname or ""
-        return not host or host.startswith("/") or host in ("localhost", "::1") or host.startswith("127.")
-
-    @property
-    def place(self) -> str:
-        """Return host, port and database, for messages."""
-        parts = urlsplit(self.url)
-        return f"{parts.netloc.rpartition('@')[2] or 'local socket'}{parts.path}"
-
-
-def write_passfile(path: Path, hosts: Sequence[str], user: str, password: str) -> None:
-    """Write a libpq password file of mode 0600, in one move, in a folder of mode 0700."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    escaped = [text.replace("\\", "\\\\").replace(":", "\\:") for text in (user, password)]
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.writelines(f"{host}:*:*:{':'.join(escaped)}\n" for host in hosts)
-    draft.replace(path)
-
-
-def connect(address: Address, timeout: float = 10, *, options: str = "", patience: float = PATIENCE) -> Connection:
+def connect(address: Address, timeout: float = 10, *, patience: float = PATIENCE) -> Connection:
     """Return a new connection in autocommit mode; *timeout* in seconds is for connecting (libpq's least is 2).
 
-    *options* are server settings, such as ``-c synchronous_commit=off``. *patience* in seconds is for a server that has
-    all the clients it can take.
+    *patience* in seconds is for a server that has all the clients it can take. A connection carries no settings of its
+    own: behind a pooler, each transaction may meet another session of the server.
 
     Raises:
         UnreachableError: nobody answers there, or there was no room for all that time.
@@ -134,10 +66,12 @@ def connect(address: Address, timeout: float = 10, *, options: str = "", patienc
     settings: dict[str, Any] = {
         "connect_timeout": max(2, int(timeout)),
         "application_name": "facade",
-        "options": f"-c timezone=UTC {options}",
+        "client_encoding": "UTF8",
         "keepalives_idle": 60,
     }
-    if address.passfile:
+    if address.password:
+        settings["password"] = address.password
+    elif address.passfile:
         settings["passfile"] = str(address.passfile)
     deadline = time.monotonic() + patience
     while True:
@@ -150,7 +84,26 @@ def connect(address: Address, timeout: float = 10, *, options: str = "", patienc
                 raise _refused(address, reason) from None
         time.sleep(random.uniform(0.1, 0.5))  # whoever waits must not come back all at once
     connection.autocommit = True
+    for kind in (_TIMESTAMP, _TIMESTAMPS):
+        extensions.register_type(kind, connection)
     return connection
+
+
+def _utc(text: str | bytes | None, cursor: Any) -> datetime | None:
+    """Read a time; whatever time zone the server writes, Python sees UTC."""
+    moment: datetime | None = extensions.PYDATETIMETZ(text, cursor)
+    return moment.astimezone(UTC) if moment is not None and moment.utcoffset() else moment
+
+
+_TIMESTAMP = extensions.new_type((1184,), "TIMESTAMP IN UTC", _utc)
+_TIMESTAMPS = extensions.new_array_type((1185,), "TIMESTAMPS IN UTC", _TIMESTAMP)
+
+
+def set_password(cursor: Cursor, role: str, password: str) -> None:
+    """Let *role* log in with *password*, which is sent as the server keeps it: a server may log its statements."""
+    kept = extensions.encrypt_password(password, role, scope=cursor.connection, algorithm="scram-sha-256")
+    words = sql.SQL("alter role {} login password {}").format(sql.Identifier(role), sql.Literal(kept))
+    cursor.execute(words)
 
 
 def engine(address: Address) -> Engine:
@@ -207,8 +160,12 @@ def translate(error: psycopg2.Error) -> FacadeError:
             sqlstate=state,
             remedy="bring it up to date with 'facade db upgrade'",
         )
-    if state == "42501":
-        return StatementError(f"the database role may not do this: {message}", sqlstate=state)
+    if state == DENIED:
+        return StatementError(
+            f"the database role may not do this: {message}",
+            sqlstate=state,
+            remedy="log in as one that may; docs/database.md says which role is for what",
+        )
     detail = f" ({diagnosis.message_detail})" if diagnosis.message_detail else ""
     return StatementError(f"the database refused: {message}{detail}", sqlstate=state)
 
@@ -225,9 +182,9 @@ def translated() -> Iterator[None]:
 class Session:
     """One connection, made when first needed and made anew after the server went away."""
 
-    def __init__(self, address: Address, *, options: str = "", patience: float = PATIENCE) -> None:
+    def __init__(self, address: Address, *, patience: float = PATIENCE) -> None:
         self.address = address
-        self._options, self._patience = options, patience
+        self._patience = patience
         self._connection: Connection | None = None
 
     def connection(self) -> Connection:
@@ -235,7 +192,7 @@ class Session:
         if self._connection is not None and _hung_up(self._connection):
             self.close()
         if self._connection is None:
-            self._connection = connect(self.address, options=self._options, patience=self._patience)
+            self._connection = connect(self.address, patience=self._patience)
         return self._connection
 
     def close(self) -> None:
@@ -292,8 +249,8 @@ def copy(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequ
     text = io.StringIO()
     text.writelines("\t".join(map(_copied, row)) + "\n" for row in rows)
     text.seek(0)
-    statement = composed.SQL("copy {} ({}) from stdin").format(
-        composed.Identifier(table), composed.SQL(", ").join(map(composed.Identifier, columns))
+    statement = sql.SQL("copy {} ({}) from stdin").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     cursor.copy_expert(statement, text)
 

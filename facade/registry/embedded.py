@@ -40,6 +40,7 @@ CONFIGURATION = {
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",
+    "timezone": "UTC",
     "logging_collector": "on",
     "log_directory": "log",
     "log_filename": "facade-%a.log",

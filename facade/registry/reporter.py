@@ -27,6 +27,11 @@ LINGER = 0.05  # s that a line waits for others to go with it: a call costs as m
 SETTLE_AFTER = 1.0  # s until the server is made to write to its disk what it took
 MOST_RECEIPTS = 1000  # kept for a server that does not answer; older ones are left to ingestion
 
+# the server need not wait for its disk at every line: _settle() makes it, before a receipt is forgotten here
+REPORT = """set local synchronous_commit = off;
+select report(given, lines) from unnest(%(receipts)s::uuid[], %(lines)s::jsonb[]) as told (given, lines)"""
+JOB_REPORT = REPORT.replace("report(given", "job_report(%(token)s, given")
+
 
 @dataclass(slots=True)
 class _Stream:
@@ -45,8 +50,8 @@ class Reporter:
     """
 
     def __init__(self, address: Address) -> None:
-        # the server need not wait for its disk at every line: _settle() makes it, before a receipt is forgotten here
-        self._session = Session(address, options="-c synchronous_commit=off", patience=0)  # it tries again itself
+        self._session = Session(address, patience=0)  # it tries again itself
+        self._token = address.token
         self._streams: deque[_Stream] = deque()
         self._wake = threading.Condition()
         self._closing = self._given_up = self._lingering = False
@@ -134,8 +139,12 @@ class Reporter:
         """Send batches of one or more receipts in one call; if one is refused, find out which."""
         try:
             self._session.rows(
-                "select report(given, lines) from unnest(%s::uuid[], %s::jsonb[]) as told (given, lines)",
-                ([stream.receipt for stream, _ in batches], ["[" + ",".join(lines) + "]" for _, lines in batches]),
+                REPORT if self._token is None else JOB_REPORT,
+                {
+                    "token": self._token,
+                    "receipts": [stream.receipt for stream, _ in batches],
+                    "lines": ["[" + ",".join(lines) + "]" for _, lines in batches],
+                },
             )
         except UnreachableError:
             raise
@@ -160,8 +169,8 @@ class Reporter:
 
     def _settle(self) -> None:
         """Have the server write what it took to its disk, then forget the receipts that have ended."""
-        self._session.rows("set synchronous_commit = on; select txid_current()")
-        self._session.rows("set synchronous_commit = off")
+        # a transaction that writes nothing would not wait for the disk
+        self._session.rows("set local synchronous_commit = on; select pg_logical_emit_message(true, 'facade', '')")
         self._unsettled_since = None
         with self._wake:
             self._streams = deque(s for s in self._streams if not (s.ended and s.sent >= len(s.lines)))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
+from typing import Any
+
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from facade.registry.connection import Address, engine
+from facade.errors import RegistryError
+from facade.registry import roles
+from facade.registry.connection import Address, Cursor, engine, translated
 
 UPGRADING = 0xFACADE  # key of the advisory lock: two processes that upgrade at once go one after the other
 
 
 def upgrade(address: Address) -> str:
-    """Take every step that the database at *address* lacks, all or none; return the version it has then.
+    """Take every step that the database at *address* lacks, all or none, and give roles their rights anew; return the
+    version it has then.
 
     Raises:
         RegistryError: the database cannot be reached or refuses.
@@ -24,7 +30,20 @@ def upgrade(address: Address) -> str:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        _give_rights(connection)
         return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def _give_rights(connection: Connection) -> None:
+    """Make the roles and give them their rights, or leave it all if the server does not let us: `roles.state` tells."""
+    driver: Any = connection.connection.driver_connection
+    with (
+        suppress(RegistryError),
+        connection.begin_nested(),
+        translated(),
+        closing(driver.cursor(cursor_factory=Cursor)) as cursor,
+    ):
+        roles.apply(cursor)
 
 
 def current(address: Address) -> str | None:

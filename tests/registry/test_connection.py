@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import stat
 import subprocess
 import sys
@@ -84,6 +85,14 @@ def test_times_are_utc(postgres: Embedded) -> None:
     with closing(connect(postgres.address())) as connection, connection.cursor() as cursor:
         cursor.execute("show timezone")
         assert cursor.fetchone() == {"TimeZone": "UTC"}
+        moment = "timestamptz '2026-11-20 15:20:00.5+00'"
+        cursor.execute(
+            f"set timezone = 'Asia/Tokyo'; select {moment} as a, array[{moment}] as b, null::timestamptz as c"
+        )
+        expected = datetime.datetime(2026, 11, 20, 15, 20, 0, 500000, tzinfo=datetime.UTC)
+        row = cursor.fetchone()
+    assert row == {"a": expected, "b": [expected], "c": None}
+    assert (row["a"].tzinfo, row["b"][0].tzinfo) == (datetime.UTC, datetime.UTC)
 
 
 def test_a_job_that_reports_pays_for_no_sqlalchemy() -> None:
