@@ -139,7 +139,7 @@ class Site:
     @property
     def filetypes(self) -> Path:
         """The WCL file that defines the filetypes known without a campaign (site key ``filetypes``)."""
-        value = self.document.root.text("filetypes", "hsc/filetypes.wcl")
+        value = self.document.root.text("filetypes", "filetypes/all.wcl")
         for folder in (self.home, *self.include_path):
             if (folder / value).is_file():
                 return folder / value

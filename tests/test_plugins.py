@@ -51,7 +51,7 @@ def test_every_package_is_listed_for_the_wheel() -> None:
 
 def test_texts_are_installed() -> None:
     assert files("facade_sql").joinpath("report.sql").is_file()
-    assert files("facade_wcl").joinpath("hsc/filetypes.wcl").is_file()
+    assert files("facade_wcl").joinpath("filetypes/all.wcl").is_file()
     assert files("facade_wcl").joinpath("demo/butler_template.yaml").is_file()
 
 

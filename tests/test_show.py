@@ -10,6 +10,7 @@ import pytest
 
 from facade.campaign.keywords import KEYWORDS, SECTIONS
 from facade.cli import run_command
+from facade.cli.context import site
 from facade.cli.showing import AREAS, faults_page, keywords_page
 from facade.codes import CODES
 
@@ -101,3 +102,38 @@ def test_cells_of_the_pages_are_whole() -> None:
             assert cells in (0, width or cells), line
             width = cells
         assert not re.search(r"<(?!/)\w+>", re.sub(r"`[^`]*`", "", page)), "would be taken for HTML"
+
+
+def test_filetypes_with_what_is_recorded_of_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACADE_HOME", str(tmp_path))
+    site.cache_clear()
+    path = tmp_path / "mine.wcl"
+    path.write_text("""
+        <filetype_metadata>
+            <Cutout>
+                metadata_table = cutout
+                ingestor = fits
+                archive_path = cut/${visit}
+                <columns>
+                    ra = float required header:RA [deg] ucd:pos.eq.ra - of the centre | of it
+                </columns>
+            </Cutout>
+            <note>
+            </note>
+        </filetype_metadata>""")
+    every = told(["filetypes"], capsys)
+    assert re.search(r"^calexp +image +plain +\d+", every, re.MULTILINE) and "hsc_raw" in every
+    own = ["filetypes", "--definitions", str(path)]
+    assert [line.split()[0] for line in told(own, capsys).splitlines()] == ["filetype", "cutout", "note"]
+    one = told([*own, "CUTOUT"], capsys)
+    assert one.startswith("cutout: metadata in table cutout; ingestor fits; in the archive below cut/${visit}\n")
+    assert " ".join(one.split()).endswith(" ra float deg yes header:RA pos.eq.ra of the centre | of it")
+    plain = json.loads(told([*own, "cutout", "--json"], capsys))
+    said = {"required": True, "unit": "deg", "ucd": "pos.eq.ra", "description": "of the centre | of it"}
+    assert plain[0]["columns"] == {"ra": {"type": "float", "source": "header:RA", **said}}
+    page = told([*own, "--markdown"], capsys)
+    assert r"| `ra` | float | deg | yes | header:RA | pos.eq.ra | of the centre \| of it |" in page
+    assert "did you mean 'cutout'?" in told([*own, "cutuot"], capsys, code=2)
+    site.cache_clear()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import click
 
 from facade.cli.context import address, site, talk
+from facade.cli.defining import DEFINITIONS, defined, recorded
 from facade.errors import DONE, FAILED, InputError
 from facade.registry import Registry, binaries
 from facade.registry.embedded import Embedded
@@ -60,10 +62,23 @@ def status() -> int:
 
 
 @db.command()
-def upgrade() -> int:
-    """Bring the tables to this facade's version."""
+@DEFINITIONS
+def upgrade(definitions: Path | None) -> int:
+    """Bring the tables to this facade's version, and those of metadata to the definitions of filetypes.
+
+    Whatever is there stays: tables and columns are added, none is changed or dropped.
+    """
+    wanted = recorded(defined(definitions))
     with Registry.open(address()) as opened:
         talk(f"tables are at version {opened.upgrade()}")
+        for line in opened.ensure_metadata_tables(wanted):
+            talk(line)
+        for column in opened.unclaimed_columns():
+            table, _, name = column.partition(".")
+            talk(
+                f"{column} is in no definition any more, and stays with what is in it;"
+                f" facade db psql -c 'alter table {table} drop column {name}' drops it"
+            )
     return DONE
 
 

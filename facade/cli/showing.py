@@ -1,4 +1,4 @@
-"""``facade show``: the built-in reference of keywords and faults, as a table, JSON, or a page of the documentation."""
+"""``facade show``: the built-in reference of keywords and faults, as a table, JSON, or a page of documentation."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ AREAS = {
 
 
 class Subjects(click.Group):
-    """What can be shown; ``config`` is imported only when it is asked for: it reads campaigns."""
+    """What can be shown; what reads campaigns is imported only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the subjects."""
-        return ["config", *super().list_commands(ctx)]
+        return [*super().list_commands(ctx), "filetypes", "config"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load a subject."""
@@ -45,12 +45,16 @@ class Subjects(click.Group):
             from facade.cli.configuration import config
 
             return config
+        if cmd_name == "filetypes":
+            from facade.cli.defining import filetypes
+
+            return filetypes
         return super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Subjects)
 def show() -> None:
-    """Look things up: what a campaign says and where, keywords, faults."""
+    """Look things up: what a campaign says and where, keywords, faults, filetypes."""
 
 
 @show.command()
@@ -155,9 +159,11 @@ def keywords_page() -> str:
     for section, where in SECTIONS.items():
         rows = [_row(one) for one in KEYWORDS if one.section == section]
         parts += [f"## {section}", "", f"In {where}.", ""]
-        parts += _markdown(("keyword", "type", "default", "since", "status", "meaning"), rows)
+        parts += markdown_table(("keyword", "type", "default", "since", "status", "meaning"), rows)
     parts += ["## Types", "", "A value in quotes is one item of a list, whatever it holds.", ""]
-    parts += _markdown(("type", "is", "written"), [(k.name, k.what, k.spellings.removeprefix("write ")) for k in KINDS])
+    parts += markdown_table(
+        ("type", "is", "written"), [(k.name, k.what, k.spellings.removeprefix("write ")) for k in KINDS]
+    )
     return "\n".join(parts)
 
 
@@ -174,11 +180,12 @@ def faults_page() -> str:
     for area, title in AREAS.items():
         rows = [(code, CODES[code]) for code in sorted(CODES) if code.startswith(area)]
         if rows:
-            parts += [f"## {title}", "", *_markdown(("code", "meaning, and what to do"), rows)]
+            parts += [f"## {title}", "", *markdown_table(("code", "meaning, and what to do"), rows)]
     return "\n".join(parts)
 
 
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, and an empty one."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(_cell(index, cell) for index, cell in enumerate(row))} |" for row in rows]
     return [*lines, ""]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from campaigns import faults_of, planned, text
 
-from facade import plugins
 from facade.campaign import filetypes, from_name
 from facade.errors import InputError
-from facade.ingest import _candidate
 from facade.metadata import Detail, Scalar, missing, typed
 from facade.wcl import loads
 
@@ -123,32 +119,3 @@ def test_planning_tells_of_an_output_that_would_lack_a_required_value() -> None:
     (fault,) = faults_of(lambda: planned(whole), "F527")
     assert "output 'img': required column 'tract' has no value: there is no 'tract'" in fault
     assert planned(whole + "\ntract = 9\n").files[-1].metadata["tract"] == "9"
-
-
-def test_ingest_reads_names_and_refuses_a_file_that_lacks_a_required_value(tmp_path: Path) -> None:
-    whole = """
-        <filename_pattern>
-            note = note-${visit:4}.txt
-        </filename_pattern>
-        <filetype_metadata>
-            <note>
-                metadata_table = notes
-                <columns>
-                    visit = int required filename:note
-                    author = text required
-                </columns>
-            </note>
-        </filetype_metadata>
-    """
-    document, file, other = loads(whole), tmp_path / "note-0012.txt", tmp_path / "notes.txt"
-    for path in (file, other):
-        path.write_text("four")
-    definition, plain = filetypes(document)["note"], plugins.ingestor("plain")
-    found = _candidate(plain, definition, file, {"author": "me"}, document)
-    assert found.metadata == {"visit": "0012", "author": "me"}
-    with pytest.raises(InputError) as caught:
-        _candidate(plain, definition, other, {}, document)
-    assert caught.value.message.splitlines() == [
-        f"{other}: required column 'visit' has no value: its name does not fit note",
-        f"{other}: required column 'author' has no value: there is no 'author'",
-    ]
