@@ -527,7 +527,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("send_credentials", BOOL, "False", "whether files with passwords go along with jobs to machines without a"
          " shared file system"),
         ("include_path", LIST, "", "folders in which <<include>> looks last"),
-        ("filetypes", PATH, "filetypes/all.wcl", "filetypes that facade ingest and db upgrade know without --definitions"),
+        ("filetypes", PATH, "filetypes/all.wcl", "filetypes that are known without --definitions"),
         ("permitted_functions", LIST, "", "modules whose functions campaigns may call though they are not registered"),
         ("defaults", SECTION, "", "what lies beneath every campaign, which wins over it"),
     ),

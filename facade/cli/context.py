@@ -16,6 +16,13 @@ from facade.registry import Address, Registry
 from facade.site import Site
 
 
+DEFINITIONS = click.option(
+    "--definitions",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="WCL file with <filetype_metadata>, such as a campaign; without, those of the site.",
+)
+
+
 @cache
 def site() -> Site:
     """Return the site of this process."""

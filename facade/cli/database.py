@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from facade.cli.context import address, site, talk
-from facade.cli.defining import DEFINITIONS, defined, recorded
+from facade.cli.context import DEFINITIONS, address, site, talk
 from facade.errors import DONE, FAILED, InputError
 from facade.registry import Registry, binaries
 from facade.registry.embedded import Embedded
+from facade.registry.roles import Roles
 
 
 @click.group()
@@ -57,7 +57,9 @@ def status() -> int:
     where = address(start=False)
     with Registry.open(where) as opened:
         version = opened.run_sql("select version() as version").dicts()[0]["version"]
+        roles = opened.roles()
     click.echo(f"{where.place}: {str(version).partition(' on ')[0]}")
+    _tell(roles)
     return DONE
 
 
@@ -68,9 +70,12 @@ def upgrade(definitions: Path | None) -> int:
 
     Whatever is there stays: tables and columns are added, none is changed or dropped.
     """
+    from facade.cli.defining import defined, recorded  # reads campaigns
+
     wanted = recorded(defined(definitions))
     with Registry.open(address()) as opened:
-        talk(f"tables are at version {opened.upgrade()}")
+        talk(f"tables are at version {opened.upgrade(rights=True)}")
+        _tell(opened.roles())
         for line in opened.ensure_metadata_tables(wanted):
             talk(line)
         for column in opened.unclaimed_columns():
@@ -82,11 +87,21 @@ def upgrade(definitions: Path | None) -> int:
     return DONE
 
 
+def _tell(roles: Roles) -> None:
+    if not roles.problems:
+        talk(
+            f"jobs log in as {roles.names['job']}, questions as {roles.names['reader']};"
+            f" operators may be granted {roles.names['submit']}"
+        )
+    for problem in roles.problems:
+        talk(problem)
+
+
 @db.command()
 def url() -> int:
     """Print the URL of the database, for psql and other programs; the password stays in a file of its own."""
     where = address()
-    click.echo(where.url + (f"?passfile={where.passfile}" if where.passfile else ""))
+    click.echo(where.with_option("passfile", str(where.passfile)) if where.passfile else where.url)
     return DONE
 
 

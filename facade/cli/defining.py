@@ -11,18 +11,13 @@ from rich.markup import escape
 
 from facade.campaign import filetypes as read_filetypes
 from facade.cli import output
-from facade.cli.context import site
+from facade.cli.context import DEFINITIONS, site
 from facade.cli.showing import JSON, MARKDOWN, markdown_table
 from facade.errors import DONE, InputError
 from facade.files import FileType
 from facade.registry.values import FileType as RecordedType
 from facade.wcl import did_you_mean
 
-DEFINITIONS = click.option(
-    "--definitions",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="WCL file with <filetype_metadata>, such as a campaign; without, those of the site.",
-)
 HEAD = ("column", "type", "unit", "required", "source", "UCD", "meaning")
 
 
