@@ -63,7 +63,8 @@ CODES: dict[str, str] = {
     "F211": "The type of a metadata column is none that the registry has. Write one of those the message names.",
     "F212": "The source of a metadata column is not understood. Write header:KEY, wcl:NAME, filename:PATTERN,"
     " function:NAME, or nothing if planning or the ingestor knows the value.",
-    "F213": "A filetype has columns but no metadata_table to keep them in. Name a table, or remove the columns.",
+    "F213": "A filetype has columns but no metadata_table to keep them in, or contents but no contents_table. Name a"
+    " table, or remove the columns.",
     "F214": "A key stands in a section that has fixed keys, and is none of them. Mend or remove it.",
     "F215": "The site file has a key that no site file has. Mend its name; what campaigns share goes into <defaults>.",
     "F216": "An archive in the site file cannot be: its address is none that facade reaches, holds a user or password,"

@@ -18,6 +18,7 @@ COMPRESSIONS = (".fz", ".gz", ".zst", ".bz2")
 MAX_NAME = 255  # bytes; the limit of every file system an archive is likely to lie on
 
 WCL = "wcl:"
+COLUMN = "column:"
 
 _UNFIT = re.compile(r"[/\x00-\x1f]")
 _NUMBER = re.compile(r"([0-9]+)")
@@ -39,6 +40,12 @@ class FileType:
     """Template of the directory below the archive root, for files that are ingested."""
     details: Mapping[str, Detail] = field(default_factory=dict)
     """What is said of a column besides type and source, if anything is."""
+    contents_table: str = ""
+    """The table for the rows of such files, if they are catalogues."""
+    contents: tuple[tuple[str, str, str], ...] = ()
+    """Its columns, each (name, type, source): "" (the same name in the file) or ``column:NAME``."""
+    contents_hdu: str = ""
+    """Name or number of the HDU that has the rows; "" for the first table."""
 
     @property
     def planned(self) -> tuple[tuple[str, str], ...]:

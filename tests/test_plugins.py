@@ -86,19 +86,3 @@ def test_a_function_of_metadata_gets_the_file_and_what_is_known(monkeypatch: pyt
 def test_one_that_is_not_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no function is registered as 'zork'"):
         plugins.computed("zork", Path("a"), {})
-
-
-def test_functions_of_metadata_are_asked_when_files_are_ingested(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from facade.files import FileType
-    from facade.ingest import _candidate
-    from facade.wcl import loads
-
-    monkeypatch.setattr(plugins, "function", lambda name: lambda file, metadata: file.stat().st_size + metadata["n"])
-    file = tmp_path / "a.txt"
-    file.write_text("four")
-    columns = (("n", "int", ""), ("more", "int", "function:more"))
-    definition = FileType(name="text", metadata_table="t", columns=columns)
-    found = _candidate(plugins.ingestor("plain"), definition, file, {"n": 3}, loads(""))  # type: ignore[dict-item]
-    assert found.metadata == {"n": 3, "more": 7}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from facade.campaign.contents import read_contents
 from facade.campaign.faults import Faults, key_of
 from facade.campaign.outputs import SOURCE
 from facade.campaign.vocabulary import Vocabulary
@@ -60,6 +61,9 @@ def read_filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
             columns=tuple((one.name, one.kind, one.source) for one in columns),
             archive_path=section.text("archive_path"),
             details={one.name: one.detail for one in columns if one.detail != NO_DETAIL},
+            contents_table=section.text("contents_table"),
+            contents=read_contents(name, section, faults),
+            contents_hdu=section.text("contents_hdu"),
         )
     return result
 
@@ -70,6 +74,8 @@ def check_filetypes(root: Section, vocabulary: Vocabulary, scope: Scope) -> None
         vocabulary.check("filetype", section, scope)
         if (columns := section.section("columns")) is not None:
             vocabulary.check("columns", columns, scope)
+        if (contents := section.section("contents")) is not None:
+            vocabulary.check("contents", contents, scope)
 
 
 def from_name(definition: FileType, root: Section, filename: str) -> dict[str, Scalar]:

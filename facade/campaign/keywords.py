@@ -72,6 +72,7 @@ SECTIONS = {
     "directory_pattern": "`<directory_pattern>`, `<NAME>`",
     "filetype": "`<filetype_metadata>`, `<NAME>`",
     "columns": "`<columns>` in a filetype",
+    "contents": "`<contents>` in a filetype ([plugins.md](plugins.md))",
     "job_environment": "`<job_environment>`",
     "max_jobs": "`<max_jobs>`",
     "qcf": "`<qcf>` in the campaign, a block, a module or an exec ([messages.md](messages.md))",
@@ -455,6 +456,9 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("ingestor", NAME, "plain", "plug-in by which facade ingest learns about such files"),
         ("archive_path", TEXT, "", "directory below the archive's root, for files that are ingested"),
         ("columns", SECTION, "", "the metadata"),
+        ("contents_table", NAME, "", "table for the rows of such files, with <contents>; facade ingest fills it"),
+        ("contents_hdu", TEXT, "the first table", "name or number of the HDU that has the rows"),
+        ("contents", SECTION, "", "columns of that table"),
     ),
     *_rows("filetype", "DESDM", RETIRED,
         ("filetype_mgmt", TEXT, "", "Python class that ingested such files; name an ingestor"),
@@ -464,6 +468,10 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("<COLUMN>", TEXT, "", "TYPE [required] [SOURCE] [[UNIT]] [ucd:UCD] [- DESCRIPTION]: what is in brackets may be"
          " left out; SOURCE is header:[HDU:]KEY, wcl:NAME, filename:PATTERN[:NAME] or function:NAME, and without it"
          f" planning or the ingestor knows the value; TYPE is one of {', '.join(COLUMN_TYPES)}"),
+    ),
+    *_rows("contents", "0.1.0", ACTIVE,
+        ("<COLUMN>", TEXT, "", "TYPE [column:NAME]: NAME is what the column is called in the file, NAME[2] the second"
+         " of several values that it has in each row; without it, the same name"),
     ),
     *_rows("job_environment", "DESDM", ACTIVE,
         ("<VARIABLE>", TEXT, "", "value of an environment variable, whose name is written in capitals in the job"),

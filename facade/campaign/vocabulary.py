@@ -35,6 +35,7 @@ _PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "directory_pattern": (("directory_pattern",), _CLOSED),
     "filetype": (("filetype",), _CLOSED),
     "columns": (("columns",), _CLOSED),
+    "contents": (("contents",), _CLOSED),
     "job_environment": (("job_environment",), _OPEN),
     "max_jobs": (("max_jobs",), _CLOSED),
     "qcf": (("qcf",), _CLOSED),

@@ -25,7 +25,7 @@ VERBS = {
     "release": ("holding", "Have it go on, and its held jobs with it."),
     "remove": ("running", "Stop an attempt."),
     "stat": ("watching", "Where everything is, what failed and why."),
-    "ingest": ("files", "Copy files into the archive and register them."),
+    "ingest": ("intake", "Copy files into the archive and register them."),
     "ingest-receipts": ("jobs", "Tell the registry what jobs did that could not."),
     "query": ("files", "Run a query code as a campaign would."),
     "provenance": ("lineage", "Where a file came from, or what became of it."),

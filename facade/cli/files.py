@@ -1,49 +1,15 @@
-"""``facade ingest`` and ``facade query``: inputs."""
+"""``facade query``: inputs, as a campaign finds them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 from rich.markup import escape
-from rich.progress import Progress
 
-from facade import ingest as ingesting
 from facade import plugins
 from facade.answers import ask
 from facade.cli import output
-from facade.cli.context import interactive, registry, site, talk
+from facade.cli.context import registry, talk
 from facade.errors import DONE, InputError
-
-
-@click.command()
-@click.option("--filetype", required=True, help="What the files are (filetype_metadata of the site or --definitions).")
-@click.option(
-    "--set", "settings", multiple=True, metavar="COLUMN=VALUE", help="A metadata or table column for all files."
-)
-@click.option("--definitions", type=click.Path(path_type=Path), help="WCL file that defines the filetype.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path))
-def ingest(filetype: str, settings: tuple[str, ...], definitions: Path | None, files: tuple[Path, ...]) -> int:
-    """Copy files into the archive and register them with their metadata; all of them or none."""
-    values = {}
-    for setting in settings:
-        column, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set {setting}: not column=value")
-        values[column.strip().lower()] = value.strip()
-    document = site().load(definitions) if definitions else None
-    with (
-        registry() as opened,
-        Progress(console=output.console(err=True), transient=True, disable=not interactive()) as bars,
-    ):
-        task = bars.add_task("copying", total=len(files))
-        done = ingesting.ingest(
-            opened, site(), filetype.lower(), files, settings=values, definitions=document,
-            progress=lambda path: bars.update(task, advance=1),
-        )  # fmt: skip
-    present = f", {done.present} registered already" if done.present else ""
-    talk(f"{done.new} {filetype} file{'' if done.new == 1 else 's'} registered{present}")
-    return DONE
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

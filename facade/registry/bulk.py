@@ -14,7 +14,6 @@ from facade.errors import InputError, RefusedError
 from facade.plugins import Row
 from facade.registry.connection import Cursor, Session, StatementError, copy
 from facade.registry.contents import Catalogue, put_catalogue
-from facade.registry.runs import encode
 from facade.registry.values import DIMENSIONS, FileKey, FileType, Ingested, NewFile
 
 KNOWN = """
@@ -45,7 +44,6 @@ on conflict (desfile_id, archive_name) do update set path = excluded.path where 
 AGAIN = frozenset({"40P01", "40001", "23505"})
 """SQLSTATEs after which the same transaction may go through: deadlock, serialization, a race for the same contents."""
 PATIENCE = (0.05, 0.2, 1.0)
-CHUNK = 10_000
 
 
 class Known(NamedTuple):
@@ -219,15 +217,19 @@ def _describe(
     ids: Mapping[FileKey, int],
     made: Mapping[FileKey, int],
 ) -> None:
-    """Write metadata: of new files by COPY; of those that were there already, in the place of what there was."""
-    for table, columns, number_of in _by_table(filetypes, files, made):
-        rows = ((number, *[files[key]["metadata"].get(name) for name in columns]) for key, number in number_of.items())
+    """Write the metadata of new files, and of those that have none yet: what is known of a file does not change."""
+    for table, columns, number_of in _by_table(filetypes, files, {**ids, **made}):
+        old = [number for key, number in number_of.items() if key in ids]
+        described = set()
+        if old:
+            cursor.execute(f'select desfile_id from "{table}" where desfile_id = any(%s)', (old,))  # noqa: S608
+            described = {row["desfile_id"] for row in cursor.fetchall()}
+        rows = [
+            (number, *[files[key]["metadata"].get(name) for name in columns])
+            for key, number in number_of.items()
+            if number not in described
+        ]
         copy(cursor, table, ("desfile_id", *columns), rows)
-    for table, _, number_of in _by_table(filetypes, files, ids):
-        entries = [{**files[key]["metadata"], "desfile_id": number} for key, number in number_of.items()]
-        for at in range(0, len(entries), CHUNK):
-            text = "[" + ",".join(map(encode, entries[at : at + CHUNK])) + "]"
-            cursor.execute("select put_metadata(%s, %s::jsonb)", (table, text))
 
 
 def _by_table(

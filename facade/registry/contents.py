@@ -17,10 +17,12 @@ from facade.registry.values import FileKey
 
 STORED = {
     "text": "text",
+    "smallint": "smallint",
     "int": "integer",
     "bigint": "bigint",
     "float": "double precision",
     "bool": "boolean",
+    "date": "date",
     "timestamp": "timestamp with time zone",
 }
 OURS = "rows of files, by the definitions of filetypes"

@@ -339,7 +339,7 @@ class Registry:
     ) -> Ingested:
         """Register files that exist already, all or none; *contents* are (file, dimension table, rows).
 
-        The metadata of those that are registered already are replaced. `intake` can do more.
+        What is known of those that are registered already stays as it is. `intake` can do more.
 
         Raises:
             RefusedError: a name is registered with other content.

@@ -45,8 +45,8 @@ class Intake:
         """Register files in one transaction; *rows* are (file, dimension table, rows), *catalogues* the rows of files
         for tables that `ensure_table` made.
 
-        The metadata of files that are registered already are replaced. With *partial*, names that are registered with
-        other content are left out, and told in the result.
+        What is known of files that are registered already stays as it is. With *partial*, names that are registered
+        with other content are left out, and told in the result.
 
         Raises:
             RefusedError: a name is registered with other content; or rows contradict what a table has.

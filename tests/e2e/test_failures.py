@@ -127,14 +127,14 @@ def test_a_missing_include_is_named_with_its_place(world: World, tmp_path: Path)
     assert f"{campaign}:2:11: error: cannot read the included file 'nowhere/patterns.wcl'" in done.stderr
 
 
-def test_a_raw_that_is_no_fits_file_registers_nothing(world: World, tmp_path: Path) -> None:
+def test_with_all_or_none_a_raw_that_is_no_fits_file_registers_nothing(world: World, tmp_path: Path) -> None:
     fake = tmp_path / "HSCA99999916.fits"
     fake.write_text("not FITS at all")
     good = next(iter(sorted((world.data / "raw").glob("*.fits"))))
     copy = tmp_path / "HSCA11111116.fits"
     copy.write_bytes(good.read_bytes())
     before = world.rows("select count(*) as n from desfile")
-    done = world.facade("ingest", "--filetype", "hsc_raw", copy, fake, code=2)
+    done = world.facade("ingest", "--filetype", "hsc_raw", "--all-or-none", copy, fake, code=2)
     assert str(fake) in done.stderr and "FITS" in done.stderr and "nothing was registered" in done.stderr
     assert world.rows("select count(*) as n from desfile") == before
     assert not list((world.home / "archive").rglob("HSCA11111116.fits"))
@@ -144,7 +144,10 @@ def test_other_content_under_a_registered_name_is_refused(world: World, tmp_path
     same = world.data / "skymap-sim59.json"
     other = tmp_path / same.name
     other.write_text(same.read_text() + "\n")  # as good a sky map as the other
-    assert "registered already" in world.facade("ingest", "--filetype", "skymap", other, code=4).stderr
+    assert (
+        "registered already with other content" in world.facade("ingest", "--filetype", "skymap", other, code=1).stderr
+    )
+    world.facade("ingest", "--filetype", "skymap", "--all-or-none", other, code=4)
     assert "1 registered already" in world.facade("ingest", "--filetype", "skymap", same).stderr
 
 

@@ -1,0 +1,111 @@
+"""``facade ingest``: files that exist already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from facade import ingest as ingesting
+from facade.cli import output
+from facade.cli.context import interactive, registry, site, talk
+from facade.errors import DONE, FAILED, InputError
+from facade.ingest import BAD, NEW, PRESENT, REFUSED, Outcome, Way
+
+SHOWN = 20
+"""Faults that are told as they come; after those, only their number (--json has all)."""
+
+
+@click.command()
+@click.option("--filetype", default="", help="What the files are (filetype_metadata of the site or --definitions).")
+@click.option(
+    "--list", "lists", multiple=True, metavar="FILE|-", help="A file with a path a line; - is standard input."
+)
+@click.option(
+    "--manifest", "manifests", multiple=True, metavar="FILE",
+    help="CSV or JSON lines: path, and if known size, checksum (SHA-256), metadata columns.",
+)  # fmt: skip
+@click.option(
+    "--set", "settings", multiple=True, metavar="COLUMN=VALUE", help="A metadata or table column for all files."
+)
+@click.option("--definitions", type=click.Path(path_type=Path), help="WCL file that defines the filetype.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything; write nothing.")
+@click.option("--all-or-none", is_flag=True, help="Register nothing if anything is wrong with any file.")
+@click.option("--in-place", is_flag=True, help="The files lie in the archive already: register them where they are.")
+@click.option("--batch", type=click.IntRange(1), metavar="N", help="Files to a transaction (2000; of catalogues, 50).")
+@click.option(
+    "--test", "plugin", metavar="PLUGIN", help="Show what an ingestor makes of FILEs, and check it; no database."
+)
+@click.option("--json", "as_json", is_flag=True, help="What became of each file as JSON on stdout.")
+@click.argument("files", nargs=-1, metavar="FILE|GLOB|FOLDER…")
+def ingest(
+    filetype: str, lists: tuple[str, ...], manifests: tuple[str, ...], settings: tuple[str, ...],
+    definitions: Path | None, dry_run: bool, all_or_none: bool, in_place: bool, batch: int | None, plugin: str | None,
+    as_json: bool, files: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Copy files into the archive and register them with their metadata and contents.
+
+    A file that cannot go in is told and left out; the others go in, and the exit code is 1. The same file twice is no
+    change. An ingestion that was interrupted goes on when it is started again.
+    """
+    document = site().load(definitions if definitions else site().filetypes)
+    if plugin is not None:
+        from facade.cli.trial import trial
+
+        return trial(plugin, filetype.lower(), document, files, as_json=as_json)
+    if not filetype or not (files or lists or manifests):
+        missing = "--filetype" if not filetype else "files: as arguments, --list or --manifest"
+        raise InputError(f"say {missing}", remedy="facade ingest --help")
+    definition = ingesting.definition_of(document, filetype.lower())
+    wanted = ingesting.gather(files, lists, manifests, [name for name, _, _ in definition.columns])
+    way = Way(settings=_settings(settings), dry=dry_run, whole=all_or_none, in_place=in_place, batch=batch or 0)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
+    outcomes: list[Outcome] = []
+    told = 0
+    with (
+        registry() as opened,
+        Progress(
+            *columns, TimeRemainingColumn(), console=output.console(err=True), transient=True, disable=not interactive()
+        ) as bars,
+    ):
+        read, done = (bars.add_task(name, total=len(wanted.files)) for name in ("read", "done"))
+
+        def progress(more_read: int, more_done: int) -> None:
+            bars.update(read, advance=more_read)
+            bars.update(done, advance=more_done)
+
+        for outcome in ingesting.ingest(opened, site(), definition, document, wanted, way, progress):
+            outcomes.append(outcome)
+            if not outcome.fine and (told := told + 1) <= SHOWN:
+                talk(str(outcome))
+    if told > SHOWN:
+        talk(f"… and {told - SHOWN} more (--json tells of all)")
+    if as_json:
+        output.plain_json([one.plain() for one in outcomes])
+    talk(_summary(outcomes, definition.name, dry=dry_run))
+    return DONE if all(one.fine for one in outcomes) else FAILED
+
+
+def _settings(settings: Sequence[str]) -> dict[str, str]:
+    values = {}
+    for setting in settings:
+        column, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: not column=value")
+        values[column.strip().lower()] = value.strip()
+    return values
+
+
+def _summary(outcomes: Sequence[Outcome], filetype: str, *, dry: bool) -> str:
+    """Return ``3 raw files registered, 1 registered already, 1 bad``."""
+    counts = Counter(one.state for one in outcomes)
+    rows = sum(one.rows for one in outcomes if one.state == NEW)
+    plural = "" if counts[NEW] == 1 else "s"
+    text = f"{counts[NEW]} {filetype} file{plural} {'would be ' if dry else ''}registered"
+    text += f" with {rows} rows" if rows else ""
+    for state, words in ((PRESENT, "registered already"), (REFUSED, "refused"), (BAD, "left out")):
+        text += f", {counts[state]} {words}" if counts[state] else ""
+    return text

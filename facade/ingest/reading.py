@@ -1,0 +1,255 @@
+"""What is read of one file: its content, what its ingestor says of it, its rows. Runs in processes of their own.
+
+A plug-in may raise anything, or end its process; that is the fault of one file and stops no other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
+from typing import TypeVar
+
+from facade import plugins
+from facade.archive import Content, content_of
+from facade.errors import FacadeError, InputError
+from facade.files import FileType, name_fault, split_compression
+from facade.ingest import catalogues
+from facade.metadata import typed
+from facade.outputs import FUNCTION
+from facade.plugins import Ingestor, Scalar
+
+ALONE = 24
+"""Fewer files than this are read in the process that is there: to start others takes longer."""
+CHUNK = 16
+Contents = tuple[str, list[dict[str, Scalar]]]
+Found = TypeVar("Found")
+ingestor_called = cache(plugins.ingestor)
+"""To look through all that is installed for each file would take longer than to read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be read of a file: all, or only its content (``whole=False``); ``checksum`` is known if not None."""
+
+    path: Path
+    said: Mapping[str, Scalar] = field(default_factory=dict)
+    whole: bool = True
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found; ``stamp`` tells by which state of the file; ``fault`` and ``remedy`` what is wrong with it."""
+
+    content: Content | None = None
+    stamp: tuple[int, ...] = ()
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    contents: Contents | None = None
+    spool: Path | None = None
+    rows: int = 0
+    fault: str = ""
+    remedy: str = ""
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file is written: its size, times, place on the disk."""
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How files of one filetype are read; rows of catalogues go into files in the folder *spools*, if there is one."""
+
+    filetype: FileType
+    settings: Mapping[str, str]
+    spools: Path | None = None
+
+    def read(self, question: Question) -> Answer:
+        """Return what there is to know of a file; never raises for what is wrong with it."""
+        try:
+            return self._read(question)
+        except FacadeError as error:
+            return Answer(fault=_about(question.path, str(error)), remedy="")
+        except OSError as error:
+            return Answer(fault=f"cannot read {question.path}: {error.strerror or error}")
+
+    def _read(self, question: Question) -> Answer:
+        path = question.path
+        _check(path)
+        stamp = stamp_of(path)
+        content = Content(stamp[0], question.checksum) if question.checksum else content_of(path)
+        if not question.whole:
+            return Answer(content, stamp)
+        ingestor = ingestor_called(self.filetype.ingestor)
+        metadata = self._metadata(ingestor, question)
+        contents = self._contents(ingestor, path)
+        spool, rows = None, len(contents[1]) if contents else 0
+        if self.filetype.contents and contents is None:
+            spool, rows = catalogues.spooled(path, self.filetype, self.spools)
+        if stamp_of(path) != stamp:
+            raise InputError(f"{path} changed while it was read", remedy="ingest it when it is complete")
+        return Answer(content, stamp, metadata, contents, spool, rows)
+
+    def _metadata(self, ingestor: Ingestor, question: Question) -> dict[str, Scalar]:
+        path = question.path
+        columns = {name: source for name, _, source in self.filetype.columns}
+        said = {**self.settings, **question.said}
+        answer = called(self.filetype.ingestor, path, lambda: ingestor.metadata(path, columns))
+        if not isinstance(answer, Mapping):
+            raise InputError(f"ingestor '{self.filetype.ingestor}' made of {path.name} no mapping: {answer!r:.80}")
+        values = {**answer, **said}
+        kinds = {name: kind for name, kind, _ in self.filetype.columns}
+        metadata = {name: fitting(values.get(name), kind, name, path) for name, kind in kinds.items()}
+        for name, source in columns.items():
+            if source.startswith(FUNCTION) and name not in said:
+                found = plugins.computed(source.removeprefix(FUNCTION), path, metadata)
+                metadata[name] = fitting(found, kinds[name], name, path)
+        return metadata
+
+    def _contents(self, ingestor: Ingestor, path: Path) -> Contents | None:
+        ask: Callable[[Path], Contents | None] | None = getattr(ingestor, "contents", None)
+        found = called(self.filetype.ingestor, path, lambda: ask(path)) if ask else None
+        if found is None:
+            return None
+        try:
+            table, rows = found
+            version = {"version": split_compression(path.name)[0].partition(".")[0]}
+            return str(table), [{**version, **row, **self.settings} for row in rows]
+        except (TypeError, ValueError) as error:
+            what = f"ingestor '{self.filetype.ingestor}' made of {path.name} no (table, rows)"
+            raise InputError(f"{what}: {error}") from error
+
+
+def fitting(value: object, kind: str, name: str, path: Path) -> Scalar:
+    """Return a value as its column has it.
+
+    Raises:
+        InputError: the column cannot hold it.
+    """
+    if value is not None and not isinstance(value, str | int | float | bool):
+        raise InputError(f"{path}: {name} is no text, number or bool: {value!r:.80}")
+    try:
+        found = typed(value, kind)
+    except InputError as error:
+        raise InputError(f"{path}: {name}: {error.message}", remedy=f"the filetype says it is {kind}") from error
+    if isinstance(found, str) and ("\0" in found or any("\ud800" <= letter <= "\udfff" for letter in found)):
+        raise InputError(f"{path}: {name} holds characters that no text may have: {found!r:.80}")
+    return found
+
+
+def called(name: str, path: Path, work: Callable[[], Found]) -> Found:
+    """Return what a plug-in answers; whatever it raises comes out as an InputError that names it."""
+    try:
+        return work()
+    except FacadeError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"ingestor '{name}' failed on {path}: {type(error).__name__}: {error}",
+            remedy=f"facade ingest --test {name} {path} shows more",
+        ) from error
+
+
+def _about(path: Path, text: str) -> str:
+    """Return *text* with the file's name in it."""
+    return text if str(path) in text or path.name in text else f"{path}: {text}"
+
+
+def _check(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"{path}: {'is no ordinary file' if os.path.lexists(path) else 'no such file'}")
+    try:
+        path.name.encode()
+        fault = name_fault(path.name)
+    except UnicodeEncodeError:
+        fault = "is not written in UTF-8"
+    if fault:
+        raise InputError(f"{path!s:.200}: its name {fault}", remedy="give it another name")
+
+
+class Readers:
+    """Processes that read files side by side; use it in a ``with`` statement."""
+
+    def __init__(self, reader: Reader, processes: int, files: int) -> None:
+        self._reader, self._processes = reader, processes if files >= ALONE else 1
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Readers:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, questions: Sequence[Question]) -> Iterator[Answer]:
+        """Begin to read; the answers come in the order of the questions."""
+        if self._processes == 1:
+            return map(self._reader.read, questions)
+        chunks = [questions[at : at + CHUNK] for at in range(0, len(questions), CHUNK)]
+        begun = [(chunk, self._begin(chunk)) for chunk in chunks]
+        return self._collected(begun)
+
+    def _begin(self, chunk: Sequence[Question]) -> Future[list[Answer]] | None:
+        try:
+            if self._pool is None:
+                self._pool = _pool(self._processes)
+            return self._pool.submit(_read_all, self._reader, chunk)
+        except BrokenProcessPool:  # what begins now, is read when its turn comes
+            return None
+
+    def _collected(self, begun: Sequence[tuple[Sequence[Question], Future[list[Answer]] | None]]) -> Iterator[Answer]:
+        for chunk, future in begun:
+            try:
+                if future is None:
+                    raise BrokenProcessPool
+                yield from future.result()
+            except BrokenProcessPool:
+                self._pool = None
+                yield from self._one_by_one(chunk)
+
+    def _one_by_one(self, chunk: Sequence[Question]) -> Iterator[Answer]:
+        """Read a chunk of which a file ends the process that reads it."""
+        pool = _pool(1)
+        try:
+            for question in chunk:
+                try:
+                    yield from pool.submit(_read_all, self._reader, [question]).result()
+                except BrokenProcessPool:
+                    name = self._reader.filetype.ingestor
+                    yield Answer(fault=f"{question.path}: ingestor '{name}' ended the process that read it")
+                    pool = _pool(1)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # not forked from here: this process has threads, and a connection
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["facade.ingest.reading"])
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process)
+
+
+def _begin_process() -> None:
+    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    signal(SIGINT, SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+
+
+def _read_all(reader: Reader, chunk: Sequence[Question]) -> list[Answer]:
+    return [reader.read(question) for question in chunk]
