@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 BATCH = 500
 """Lines of a receipt sent to the registry in one call."""
 
+OPERATORS = ("PGPASSWORD", "PGSERVICE", "PGSERVICEFILE")
+"""Variables with which an operator may log in; jobs that have a login of their own are not told."""
+
 
 def open_run(registry: Registry, site: Site, attempt: Attempt) -> RunDirectory:
     """Return the run directory of an attempt, made anew from the registry where a dead submission left none."""
@@ -253,7 +256,7 @@ def start(
     done = frozenset(n for n, state in registry.job_states(attempt.id).items() if state is State.SUCCEEDED)
     if attempt.state.final:
         registry.mark([attempt.task_id], State.RUNNING, f"resumed by engine {engine}")
-    environment = _environment(site, address)
+    jobs = address_for_jobs(registry, site, attempt.name, attempt.id)
     homing.take_along(registry, site, run, stop)
     if engine == "htcondor":
         from facade.engines import htcondor
@@ -261,8 +264,8 @@ def start(
         cluster = htcondor.submit(
             run,
             done=done,
-            environment=environment,
-            hosts=execute_hosts(site, address, run.archives),
+            environment=_environment(site, address),
+            hosts=execute_hosts(site, jobs, run.archives),
             finish_argv=finish_argv(attempt.name),
             plan_argv=plan_argv(attempt.name),
             home_argv=home_argv(attempt.name),
@@ -274,7 +277,8 @@ def start(
         run,
         workers=workers,
         done=done,
-        environment=environment,
+        environment=_environment(site, jobs),
+        without=() if jobs == address else OPERATORS,
         on_event=lambda event: None,
         stop=stop,
         grow=partial(_growing, grow),
@@ -298,19 +302,24 @@ def bring_home(registry: Registry, site: Site, run: RunDirectory, stop: threadin
     return homing.try_home(registry, site, run, stop)
 
 
-def write_later(site: Site, attempt: Attempt, address: Address, run: RunDirectory, block: str) -> None:
+def write_later(registry: Registry, site: Site, attempt: Attempt, run: RunDirectory, block: str) -> None:
     """Write the DAG of *block*, which has just been planned, and of those planned with it."""
     from facade.engines import htcondor
 
-    environment = _environment(site, address)
+    jobs = address_for_jobs(registry, site, attempt.name, attempt.id)
     htcondor.write_later(
         run,
         block,
-        environment=environment,
-        hosts=execute_hosts(site, address, run.archives),
+        environment=_environment(site, registry.address),
+        hosts=execute_hosts(site, jobs, run.archives),
         plan_argv=plan_argv(attempt.name),
         home_argv=home_argv(attempt.name),
     )
+
+
+def address_for_jobs(registry: Registry, site: Site, name: str, attempt_id: int | None) -> Address:
+    """Return as whom jobs of attempt *name* report to the registry (`Registry.address_for_jobs`)."""
+    return registry.address_for_jobs(name, attempt_id, site.home / "credentials")
 
 
 def _environment(site: Site, address: Address) -> dict[str, str]:
@@ -339,20 +348,20 @@ def execute_hosts(site: Site, address: Address, archives: Sequence[str] = ()) ->
                 " section if all machines of the pool see that path (docs/htcondor.md)",
             )
     # paths of this machine mean nothing there, nor does a database that only this machine reaches
-    environment = {} if address.local else address.environment()
+    there, brought = address.taken_along()
+    environment = {} if address.local else there.environment()
     options = [site.place(name).options for name in archives or (site.archive,)]
     files = list(dict.fromkeys([one[key] for one in options for key in CREDENTIALS if one.get(key)]))
-    if address.passfile and environment:
-        files.append(str(address.passfile))
+    if environment:
+        files += map(str, brought)
     if not site.send_credentials:
+        environment = {} if address.local else address.environment()
         return Hosts(python=python, environment=environment, remote=True)
     if len({Path(file).name for file in files}) < len(files):
         raise InputError(
             f"two files with credentials have one name, and would lie beside each other in a job: {', '.join(files)}",
             remedy="give one of them another name",
         )
-    if "PGPASSFILE" in environment:
-        environment["PGPASSFILE"] = Path(environment["PGPASSFILE"]).name  # in the job's scratch directory
     return Hosts(python=python, environment=environment, remote=True, files=tuple(files))
 
 

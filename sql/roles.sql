@@ -63,6 +63,8 @@ begin
       execute format('grant select on %s to %I', thing.name, reader);
     end if;
   end loop;
+  execute format('grant select (plan_id, created) on plan to %I', reader);
+  execute format('grant select (pfw_attempt_id, reuse, verify) on planning to %I', reader);
   execute format('grant select on desfile, file_location to %I', job);
   for thing in
     select p.oid::regprocedure as name, p.proname::text as relname from pg_proc p

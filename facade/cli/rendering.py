@@ -75,7 +75,7 @@ def _dag(plan: Plan, registry: Registry) -> Iterator[str]:
     from facade.engines.descriptions import Options
     from facade.materialise import table
     from facade.registry.runs import attempt_name
-    from facade.run import execute_hosts, finish_argv, plan_argv
+    from facade.run import address_for_jobs, execute_hosts, finish_argv, plan_argv
 
     reqnum, unitname = plan.unit
     last = max((attempt.attnum for attempt in registry.attempts(reqnum=reqnum, unitname=unitname)), default=0)
@@ -87,7 +87,7 @@ def _dag(plan: Plan, registry: Registry) -> Iterator[str]:
         run,
         done=(),
         environment=environment,
-        hosts=execute_hosts(site(), address()),
+        hosts=execute_hosts(site(), address_for_jobs(registry, site(), name, None)),
         finish_argv=finish_argv(name),
         plan_argv=plan_argv(name),
         options=Options(),

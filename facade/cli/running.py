@@ -252,7 +252,7 @@ def engine_plan(attempt: str, block: str) -> int:
     """
 
     def plan(opened: Registry, found: Attempt) -> bool:
-        write_later(site(), found, opened.address, plan_later(opened, site(), found, block), block)
+        write_later(opened, site(), found, plan_later(opened, site(), found, block), block)
         return True
 
     return _for_the_engine(attempt, plan)

@@ -64,6 +64,7 @@ def run(
     workers: int,
     done: Collection[int],
     environment: Mapping[str, str],
+    without: Collection[str] = (),
     on_event: Callable[[JobEvent], None],
     stop: threading.Event,
     retries: int = 2,
@@ -74,6 +75,8 @@ def run(
     home: Callable[[RunDirectory], bool] | None = None,
 ) -> bool:
     """Run every job that is not *done*; return True if in the end all have succeeded.
+
+    Workers have our environment *without* some variables, and *environment* on top.
 
     When they have, blocks that are not planned yet are: *grow* is told the first of them and returns the run with it,
     or None if that failed. Nobody else can take the run up meanwhile. *home* brings outputs home, when the run says,
@@ -90,7 +93,7 @@ def run(
         raise InputError(f"{workers} workers cannot run anything", remedy="give at least one")
     with _locked(run_dir) as lock:
         around = Surroundings(
-            environment=_clean(os.environ) | dict(environment),
+            environment=_clean(os.environ, without) | dict(environment),
             directory=run_dir.path,
             log=run_dir.path / LOG,
             lock=lock,
@@ -177,9 +180,10 @@ def _flock(handle: int, run_dir: RunDirectory) -> None:
     )
 
 
-def _clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return *environ* without what HTCondor tells its own jobs, which would send ours to another scratch directory."""
-    return {key: value for key, value in environ.items() if not key.startswith("_CONDOR_")}
+def _clean(environ: Mapping[str, str], without: Collection[str]) -> dict[str, str]:
+    """Return *environ* *without* some variables, and without what HTCondor tells its own jobs, which would send ours to
+    another scratch directory."""
+    return {key: value for key, value in environ.items() if not key.startswith("_CONDOR_") and key not in without}
 
 
 @dataclass(kw_only=True)

@@ -86,6 +86,9 @@ def connect(address: Address, timeout: float = 10, *, patience: float = PATIENCE
     connection.autocommit = True
     for kind in (_TIMESTAMP, _TIMESTAMPS):
         extensions.register_type(kind, connection)
+    if connection.info.parameter_status("TimeZone") not in ("UTC", "Etc/UTC"):
+        with connection.cursor() as cursor:  # the one setting that poolers keep with their clients
+            cursor.execute("set timezone = 'UTC'")
     return connection
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,6 +21,7 @@ from facade.registry import (
     provenance,
     questions,
     reuse,
+    roles,
     runs,
     submission,
     tags,
@@ -112,13 +114,28 @@ class Registry:
 
     # -- schema
 
-    def upgrade(self) -> str:
-        """Bring the tables to this facade's version (safe at any time, from many processes); return the version."""
-        if definitions.version(self._session) == definitions.newest():
+    def upgrade(self, *, rights: bool = False) -> str:
+        """Bring the tables to this facade's version (safe at any time, from many processes); return the version.
+
+        With *rights* those of the roles are given anew, also if there is nothing else to do.
+        """
+        if not rights and definitions.version(self._session) == definitions.newest():
             return definitions.newest()
         from facade.registry import schema  # costs Alembic
 
         return schema.upgrade(self.address)
+
+    def roles(self) -> roles.Roles:
+        """Return how it stands with the roles of this database."""
+        return roles.state(self._session)
+
+    def address_for_jobs(self, name: str, attempt_id: int | None, folder: Path) -> Address:
+        """Return as whom jobs of attempt *name* report: with a token of their own, in a password file in *folder*.
+
+        Without an id the attempt is only thought of, and nothing is written. A database without roles is reported to
+        as it is reached from here.
+        """
+        return roles.for_jobs(self._session, name, attempt_id, folder) or self.address
 
     def ensure_metadata_tables(self, filetypes: Mapping[str, FileType]) -> list[str]:
         """Make or widen the metadata tables of *filetypes*; return in words what was changed.
@@ -429,10 +446,10 @@ class Registry:
         return questions.run_named(self._session, name, params)
 
     def run_sql(self, text: str) -> Answer:
-        """Answer an operator's own SQL in a transaction that cannot write.
+        """Answer an operator's own SQL in a transaction that cannot write, as a reader if this database has that role.
 
         Raises:
             InputError: the text is not SQL that this database understands.
             RefusedError: it would write.
         """
-        return questions.run_sql(self.address, text)
+        return questions.run_sql(self.address, text, roles.login(self._session, "reader"))

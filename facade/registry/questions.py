@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from facade.errors import InputError, RefusedError
-from facade.registry.connection import DENIED, Address, Cursor, Session, StatementError
+from facade.errors import InputError, RefusedError, RegistryError
+from facade.registry.connection import DENIED, PATIENCE, Address, Cursor, Session, StatementError
 from facade.registry.values import Answer
 
 HEAD = re.compile(r"-- (?P<name>[a-z][a-z0-9-]*): (?P<description>.+)\n")
@@ -112,23 +112,38 @@ def named_query(name: str) -> NamedQuery:
     return query
 
 
-def run_sql(address: Address, text: str) -> Answer:
+def run_sql(address: Address, text: str, reader: Address | None = None) -> Answer:
     """Answer an operator's own SQL: one statement, in a transaction that can neither write nor be left.
 
-    It is opened as a cursor by the server, which takes no second statement and no ``commit`` there.
+    Who may log in as *reader* does. The statement is opened as a cursor by the server, which takes no second one and no
+    ``commit`` there.
     """
     if "\0" in text:
         raise InputError("a question has no NUL characters")
-    with closing(Session(address)) as session:
+    with closing(_opened(address, reader)) as session:
         try:
             with session.transaction(begin=READ_ONLY) as cursor:
                 cursor.execute(OPEN, (text,))
                 cursor.execute("fetch all from answer")
                 return _answer(cursor)
         except StatementError as error:
-            if error.sqlstate in (NO_QUESTION, DENIED):
-                raise RefusedError(f"this question may only read, and is one statement: {error.message}") from error
+            if error.sqlstate == NO_QUESTION:
+                raise RefusedError(f"this question may only read, and is one statement: {_told(error)}") from error
+            if error.sqlstate == DENIED and reader is not None:
+                raise RefusedError(f"this question may only read what readers may: {_told(error)}") from error
             raise _blamed(error) from error
+
+
+def _opened(address: Address, reader: Address | None) -> Session:
+    """Return a session of the *reader*, or of ourselves if the server does not let that one in."""
+    session = Session(reader or address, patience=0 if reader else PATIENCE)
+    try:
+        session.connection()
+    except RegistryError:
+        if reader is None:
+            raise
+        return Session(address)
+    return session
 
 
 def _answer(cursor: Cursor) -> Answer:
@@ -140,5 +155,10 @@ def _answer(cursor: Cursor) -> Answer:
 
 def _blamed(error: StatementError) -> Exception:
     if error.sqlstate[:2] in OPERATORS_FAULT and error.sqlstate != DENIED:
-        return InputError(error.message.removeprefix("the database refused: "))
+        return InputError(_told(error))
     return error
+
+
+def _told(error: StatementError) -> str:
+    """Return what the server said, without our words before."""
+    return error.message.removeprefix("the database refused: ").removeprefix("the database role may not do this: ")

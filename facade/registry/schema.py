@@ -17,6 +17,13 @@ from facade.registry.connection import Address, Cursor, engine, translated
 
 UPGRADING = 0xFACADE  # key of the advisory lock: two processes that upgrade at once go one after the other
 
+UTC = """do $$ begin
+  if pg_has_role((select datdba from pg_database where datname = current_database()), 'usage') then
+    execute format('alter database %I set timezone to %L', current_database(), 'UTC');
+  end if;
+end $$"""
+"""Times that name no zone are UTC, whatever the server is used to."""
+
 
 def upgrade(address: Address) -> str:
     """Take every step that the database at *address* lacks, all or none, and give roles their rights anew; return the
@@ -30,6 +37,7 @@ def upgrade(address: Address) -> str:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.execute(text(UTC))
         _give_rights(connection)
         return MigrationContext.configure(connection).get_current_revision() or ""
 
