@@ -1,0 +1,198 @@
+"""``facade ingest`` as an operator types it, and killed while it is at work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.world import BIN, World, temporary_world
+
+DEFINITIONS = b"""
+<filetype_metadata>
+    <note>
+        metadata_table = note
+        ingestor = text
+        archive_path = notes
+        <columns>
+            visit = int required
+            mood = text
+        </columns>
+    </note>
+</filetype_metadata>
+"""
+FILES = 400
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with temporary_world({"d.wcl": DEFINITIONS}) as made:
+        yield made
+
+
+def written(world: World, folder: str, count: int) -> Path:
+    place = world.home / folder
+    place.mkdir()
+    for number in range(count):
+        (place / f"{folder}{number:04d}.txt").write_text(f"visit = {number}\nmood = fine\n" + "x" * 5000)
+    return place
+
+
+def ingest(world: World, *words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    return world.facade("ingest", "--filetype", "note", "--definitions", "d.wcl", *words, code=code)
+
+
+def test_what_it_says(world: World) -> None:
+    place = written(world, "say", 3)
+    (place / "bad.txt").write_text("mood = bad\n")
+    done = ingest(world, place, code=1)
+    assert done.stderr.endswith("3 note files registered, 1 left out\n") and done.stdout == ""
+    assert f"{place}/bad.txt: required column 'visit' has no value" in done.stderr
+    (place / "bad.txt").unlink()
+    assert ingest(world, place).stderr == "0 note files registered, 3 registered already\n"
+    (place / "new.txt").write_text("visit = 7\n")
+    found = json.loads(ingest(world, "--json", "--dry-run", "say/*.txt").stdout)
+    assert [(Path(one["path"]).name, one["state"]) for one in found] == [
+        ("new.txt", "new"), ("say0000.txt", "present"), ("say0001.txt", "present"), ("say0002.txt", "present"),
+    ]  # fmt: skip
+    assert found[0]["metadata"] == {"visit": 7, "mood": None} and found[0]["size"] == 10
+    listed = subprocess.run(
+        [str(BIN / "facade"), "ingest", "--filetype", "note", "--definitions", "d.wcl", "--list", "-"],
+        input="say/new.txt\nsay/none.txt\n", env=world.env(), cwd=world.home, text=True, capture_output=True,
+    )  # fmt: skip
+    assert listed.returncode == 1 and "1 note file registered, 1 left out" in listed.stderr
+    assert "standard input:2:1: say/none.txt: no such file" in listed.stderr
+
+
+def test_what_is_missing_or_wrong_on_the_command_line(world: World) -> None:
+    assert "say --filetype" in world.facade("ingest", "a", code=2).stderr
+    assert "say files" in ingest(world, code=2).stderr
+    assert "--set x: not column=value" in ingest(world, "--set", "x", "a", code=2).stderr
+    assert "cannot read nowhere" in ingest(world, "--list", "nowhere", code=2).stderr
+    done = ingest(world, "--all-or-none", "say/none.txt", code=2)
+    assert "no such file" in done.stderr and "nothing was registered" in done.stderr
+
+
+def children(pid: int) -> list[int]:
+    try:
+        found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*found, *(grand for one in found for grand in children(one))]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_killed_anywhere_it_goes_on_and_nothing_is_doubled(world: World) -> None:
+    place = written(world, "kill", FILES)
+    words = ["--filetype", "note", "--definitions", "d.wcl", "--batch", "1", place]
+    kills, below, there = 0, set[int](), world.home / "archive/notes"
+    for after in (0.0, 0.003, 0.01, 0.02, 0.03):
+        before = len(list(there.glob("kill*")))
+        process = world.start("ingest", *words)
+        while process.poll() is None and len(list(there.glob("kill*"))) < before + FILES // 10:
+            time.sleep(0.002)
+        time.sleep(after)
+        below |= set(children(process.pid))
+        process.kill()
+        kills += process.wait() == -signal.SIGKILL
+        process.communicate()
+    (between,) = world.rows("select count(*) as n from desfile where filename like 'kill%'")
+    done = ingest(world, "--batch", 7, place)
+    registered = int(done.stderr.split()[0])
+    assert kills >= 3 and registered + between["n"] == FILES and registered > 0 and between["n"] > 0
+    assert below, "files were read by this process alone"
+    (counts,) = world.rows(
+        "select count(*) as files, count(distinct filename) as names, count(l.path) as places, count(n.visit) as noted,"
+        " count(distinct n.visit) as visits from desfile d left join file_location l on l.desfile_id = d.id"
+        " left join note n on n.desfile_id = d.id where filename like 'kill%'"
+    )
+    assert counts == dict.fromkeys(("files", "names", "places", "noted", "visits"), FILES)
+    sums = {row["filename"]: row["checksum"] for row in world.rows("select filename, checksum from desfile")}
+    for path in place.iterdir():
+        kept = world.home / "archive/notes" / path.name
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == sums[path.name]
+    assert ingest(world, place).stderr.endswith(f"0 note files registered, {FILES} registered already\n")
+    deadline = time.monotonic() + 10
+    mine = [pid for pid in below if "facade" in _command(pid) and "postgres" not in _command(pid)]
+    while any(map(alive, mine)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in mine if alive(pid)], "processes that read files are left behind"
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+PLUGIN = '''
+"""An ingestor that ends its process, or sleeps, when a file says so."""
+import os
+from pathlib import Path
+
+def metadata(path, columns):
+    text = Path(path).read_text()
+    if "die" in text:
+        os._exit(7)
+    return {"visit": int(text.split()[2]), "mood": None}
+
+def contents(path):
+    return None
+'''
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which a plug-in called ``rough`` is installed."""
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "rough_ingestor.py").write_text(PLUGIN)
+    info = folder / "rough-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rough\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[facade.ingestors]\nrough = rough_ingestor\n")
+    return {"PYTHONPATH": str(folder)}
+
+
+def test_a_plug_in_that_ends_its_process_costs_one_file(world: World, plugin: dict[str, str]) -> None:
+    place = written(world, "die", 50)
+    for number in (13, 31):
+        (place / f"die{number:04d}.txt").write_text("visit = 1 die\n")
+    (world.home / "r.wcl").write_bytes(DEFINITIONS.replace(b"ingestor = text", b"ingestor = rough"))
+    rough = world.with_environment(plugin)
+    done = rough.facade("ingest", "--filetype", "note", "--definitions", "r.wcl", place, code=1)
+    assert done.stderr.endswith("48 note files registered, 2 left out\n")
+    assert "die0013.txt: ingestor 'rough' ended the process that read it" in done.stderr
+
+
+def test_many_files_are_read_side_by_side_and_ctrl_c_ends_it(world: World) -> None:
+    place = written(world, "stop", 300)
+    process = world.start("ingest", "--filetype", "note", "--definitions", "d.wcl", "--batch", "5", place)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode in (0, 130) and "Traceback" not in told
+    ingest(world, place)
+    (row,) = world.rows("select count(*) as n from desfile where filename like 'stop%'")
+    assert row["n"] == 300
+
+
+def test_the_verb_starts_without_what_it_does_not_need() -> None:
+    code = "import sys, facade.cli.intake; print([m for m in ('astropy', 'pyarrow', 'sqlalchemy') if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], text=True, capture_output=True, env=dict(os.environ), check=True
+    )
+    assert done.stdout.strip() == "[]"
