@@ -33,6 +33,10 @@ AROUND = """
 union all
 (select filename || compression from desfile where filename < %(name)s order by filename desc limit 5)
 """
+COLUMNS = """
+select column_name, data_type from information_schema.columns
+ where table_schema = 'public' and table_name = %s and column_name <> 'desfile_id' order by ordinal_position
+"""
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 WILD = re.compile(r"[*?]")
 
@@ -107,9 +111,10 @@ def find(session: Session, wanted: Wanted, *, metadata: bool = False) -> list[Fo
     joins, tests, values = _statement(session, wanted)
     text = IDS.format(joins=" ".join(joins), tests=" and ".join(tests or ["true"]))
     found = of_ids(session, [row[0] for row in session.tuples(text, values)])
-    missing = [name for name in wanted.names if not WILD.search(name) and not _registered(session, name)]
-    if missing:
-        raise unknown(session, missing[0])
+    there = {"".join(one.key) for one in found}
+    for name in wanted.names:
+        if name not in there and not WILD.search(name) and not _registered(session, name):
+            raise unknown(session, name)
     return _with_metadata(session, found) if metadata else found
 
 
@@ -197,12 +202,13 @@ def _metadata(session: Session, wanted: Wanted) -> tuple[str, str, dict[str, Any
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
     from facade.registry.conditions import condition
-    from facade.registry.metadata import TYPES
+    from facade.registry.metadata import STORED, TYPES
 
-    found = session.rows("select metadata_table, columns from filetype where name = %s", (wanted.filetype,))
-    table, columns = (found[0]["metadata_table"], found[0]["columns"]) if found else (None, {})
+    found = session.rows("select metadata_table from filetype where name = %s", (wanted.filetype,))
+    table = found[0]["metadata_table"] if found else None
     if table is None or not NAME.fullmatch(table):
         raise InputError(f"files of type {wanted.filetype} have no metadata")
+    columns = {name: STORED[kind] for name, kind in session.tuples(COLUMNS, (table,))}
     home, tests = named(table), []
     for name, value in wanted.where.items():
         if name not in columns:

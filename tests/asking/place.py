@@ -7,11 +7,13 @@ measures; attempt 3 makes all of it again, with another ``clip``.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from database import make_database
@@ -252,6 +254,10 @@ class Place:
     def listed(self, *words: str) -> list[str]:
         """Return the names that ``facade files`` tells."""
         return [one["filename"] for one in self.world.json("files", *words)]
+
+    def answer(self, *words: str, code: int = 0) -> Any:
+        """Return what a command that exits with *code* says with ``--json``."""
+        return json.loads(self.world.facade(*words, "--json", code=code).stdout)
 
     def present(self) -> set[str]:
         """Return what lies in the archive."""

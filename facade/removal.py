@@ -1,0 +1,137 @@
+"""Removing files that nobody needs: first from the archive, then their locations from the registry.
+
+So a file that the registry places somewhere is there, or its removal was cut short; doing it again ends it. What was
+removed stays known: its checksum, metadata and provenance are kept, and queries pass over it as it lies nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+from facade.archive import Archive, open_archive
+from facade.errors import FacadeError, InputError, RefusedError, some
+from facade.registry import Registry
+from facade.registry.finding import Found, Wanted
+from facade.registry.values import Attempt
+from facade.run import ensure_idle
+from facade.site import Site
+
+BATCH, THREADS, SHOWN = 500, 8, 5
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file in an archive, that is to go; ``last`` says whether it lies nowhere else."""
+
+    file: Found
+    archive: str
+    path: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What is gone, and in words what is not."""
+
+    gone: tuple[Copy, ...]
+    failed: tuple[str, ...]
+
+
+def wanted(registry: Registry, site: Site, things: Sequence[str], archive: str = "") -> list[Copy]:
+    """Return what *things*, attempts and names of files, have in all archives, or in one.
+
+    Raises:
+        RefusedError: an attempt's data are not junk, or it is being carried out.
+        InputError: nothing is called so, or an archive is not described.
+    """
+    if archive:
+        site.place(archive)
+    found: dict[int, Found] = {}
+    for thing in things:
+        for file in _of(registry, thing):
+            found[file.id] = file
+    copies = [
+        Copy(file, place.archive, file.at(place), last=not archive or len(file.places) == 1)
+        for file in found.values()
+        for place in file.places
+        if place.archive == archive or not archive
+    ]
+    for name in {copy.archive for copy in copies}:
+        site.place(name)
+    return sorted(copies, key=lambda copy: (copy.archive, copy.file.id))
+
+
+def _of(registry: Registry, thing: str) -> list[Found]:
+    attempt = registry.attempt(thing)
+    if attempt is None:
+        return registry.care.find(Wanted(names=[thing.rpartition("/")[2]]))
+    _ensure_junk(attempt)
+    return registry.care.find(Wanted(attempt=attempt.id))
+
+
+def _ensure_junk(attempt: Attempt) -> None:
+    if attempt.data_state != "junk":
+        raise RefusedError(
+            f"the data of {attempt.name} are {attempt.data_state}", remedy=f"say first: facade junk {attempt.name}"
+        )
+    ensure_idle(attempt)
+
+
+def ensure_unneeded(registry: Registry, copies: Sequence[Copy]) -> None:
+    """Make sure that nobody needs what lies nowhere else.
+
+    Raises:
+        RefusedError: somebody does; it tells who.
+    """
+    needs = registry.care.needs(sorted({copy.file.id for copy in copies if copy.last}))
+    if needs:
+        attempts = sorted({need.attempt for need in needs})
+        number = len({need.id for need in needs})
+        raise RefusedError(
+            f"{number} of {len({copy.file.id for copy in copies})} files are needed:"
+            f" {some([str(need) for need in needs], SHOWN)}",
+            remedy=f"nothing was removed; needed by {some(attempts, SHOWN)}: facade junk says that data are junk,"
+            " facade untag takes a tag off",
+        )
+
+
+def remove(registry: Registry, site: Site, copies: Sequence[Copy], progress: Callable[[int], object]) -> Removed:
+    """Remove *copies*; what cannot be removed stays known where it is, and the others go.
+
+    Raises:
+        RefusedError: meanwhile somebody needs one.
+        InputError, RegistryError: an archive is not described, or the registry cannot be reached.
+    """
+    gone, failed = list[Copy](), list[str]()
+    with ThreadPoolExecutor(THREADS, "facade-rm") as pool:
+        for archive, batch in _batches(copies):
+            ensure_unneeded(registry, batch)
+            opened = open_archive(*site.place(archive))
+            problems = list(pool.map(partial(_removed, opened), batch))
+            done = [copy for copy, problem in zip(batch, problems, strict=True) if not problem]
+            registry.care.forget(archive, [copy.file.id for copy in done])
+            gone += done
+            failed += [problem for problem in problems if problem]
+            progress(len(batch))
+    return Removed(tuple(gone), tuple(failed))
+
+
+def _batches(copies: Sequence[Copy]) -> Iterator[tuple[str, list[Copy]]]:
+    for archive, group in groupby(copies, key=lambda copy: copy.archive):
+        listed = list(group)
+        yield from ((archive, listed[start : start + BATCH]) for start in range(0, len(listed), BATCH))
+
+
+def _removed(archive: Archive, copy: Copy) -> str:
+    """Remove one file; return what went wrong, "" if nothing did. One that was gone already is removed."""
+    try:
+        archive.remove(copy.path)
+    except InputError:
+        raise
+    except FacadeError as error:
+        return error.message
+    return ""

@@ -1,0 +1,193 @@
+"""An archive against the registry, attempts against each other, files against what they are when made again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from asking.place import Place
+
+from facade.fitsdiff import contents
+
+MEASURED, COADD = "det-HSC-I-0-0x1-r11p03.txt", "calexp-HSC-I-0-0x1-r11p03.fits"
+CALEXP = "calexp-903334-16-r11p03.fits"
+
+
+def kinds(found: list[dict[str, str]]) -> dict[str, str]:
+    return {one["path"].rpartition("/")[2]: one["kind"] for one in found}
+
+
+def test_an_archive_that_is_as_it_should_be(place: Place) -> None:
+    done = place.world.facade("compare", "--checksum")
+    number = len(place.present())
+    assert f"{number} registered files and {number} files in archive 'home': 0 differences" in done.stderr
+
+
+def test_each_kind_of_difference_is_found(place: Place) -> None:
+    place.product(MEASURED, 3).unlink()
+    place.product(COADD, 3).write_bytes(b"short")
+    path = place.product(CALEXP, 3)
+    path.write_bytes(path.read_bytes().replace(b"raw HSCA", b"war HSCA"))
+    place.product("stranger.fits", 3).write_bytes(b"from elsewhere")
+    shutil.copy(place.archive / "raw/HSCA90398616.fits", place.archive / "HSCA90398616.fits")
+    place.product(f".{CALEXP}.part-0123456789ab", 3).write_bytes(b"half")
+    found = place.answer("compare", code=1)
+    expected = {MEASURED: "missing", COADD: "size", "stranger.fits": "extra", "HSCA90398616.fits": "extra"}
+    expected[f".{CALEXP}.part-0123456789ab"] = "part"
+    assert kinds(found["findings"]) == expected
+    found = place.answer("compare", "--checksum", "-j", "2", code=1)["findings"]
+    assert kinds(found) == {**expected, CALEXP: "checksum"}
+    assert "registered as raw/HSCA90398616.fits" in {one["path"]: one["detail"] for one in found}["HSCA90398616.fits"]
+    assert kinds(place.answer("compare", "--attempt", "Ht0_r11p03", code=1)["findings"]) == {
+        MEASURED: "missing", COADD: "size", f".{CALEXP}.part-0123456789ab": "part",
+    }  # fmt: skip
+    assert kinds(place.answer("compare", "--under", "raw")["findings"]) == {}
+    told = place.world.facade("compare", code=1).stdout
+    assert "missing: the registry places it here" in told and "stranger.fits" in told
+    assert place.product("stranger.fits", 3).exists()
+
+
+def test_what_is_missing_is_forgotten_and_recorded_when_it_is_back(place: Place) -> None:
+    lost, aside = place.product(MEASURED, 3), place.home / "aside"
+    lost.rename(aside)
+    first = place.answer("compare", "--forget-missing")["findings"]
+    assert [(one["kind"], one["mended"]) for one in first] == [("missing", "forgotten")]
+    assert place.world.json("files", MEASURED)[0]["places"] == [] and place.answer("compare")["findings"] == []
+    lost.write_bytes(bytes(aside.stat().st_size))  # a file of that name and size, and another content
+    assert kinds(place.answer("compare", code=1)["findings"]) == {MEASURED: "unrecorded"}
+    found = place.answer("compare", "--register-missing-location", code=1)["findings"]
+    assert [(one["kind"], one["mended"]) for one in found] == [("checksum", None)]
+    aside.rename(lost)
+    found = place.answer("compare", "--register-missing-location")["findings"]
+    assert [(one["kind"], one["mended"]) for one in found] == [("unrecorded", "recorded")]
+    assert place.answer("compare")["findings"] == [] and place.world.json("files", MEASURED)[0]["places"] != []
+
+
+def test_an_archive_that_is_not_mounted_is_not_forgotten(place: Place) -> None:
+    place.archive.rename(place.home / "elsewhere")
+    told = place.world.facade("compare", "--forget-missing", code=4).stderr
+    assert "not one of" in told and "is it mounted" in told
+    place.archive.rmdir()
+    (place.home / "elsewhere").rename(place.archive)
+    assert place.answer("compare")["findings"] == []
+
+
+def test_copies_without_a_name_are_swept_when_they_are_old(place: Place) -> None:
+    old, young = (place.product(f".{CALEXP}.part-{n * 12}", 3) for n in "ab")
+    for part in (old, young):
+        part.write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    found = place.answer("compare", "--sweep", "1d", code=1)
+    assert found["swept"] == [str(old.relative_to(place.archive))] and kinds(found["findings"]) == {young.name: "part"}
+    assert not old.exists() and young.exists()
+    assert "not an age" in place.world.facade("compare", "--sweep", "soon", code=2).stderr
+    assert "no archive 'attic'" in place.world.facade("compare", "--archive", "attic", code=2).stderr
+
+
+def test_an_attempt_does_not_differ_from_one_that_took_all_of_it(place: Place) -> None:
+    found = place.answer("diff", "Ht0_r11p01", "Ht0_r11p01")
+    assert found == {"same_outputs": 3, "differences": []}
+    found = place.answer("diff", "Ht0_r11p01", "Ht0_r11p02", code=1)
+    told = [(one["kind"], one["what"]) for one in found["differences"]]
+    assert told == [("configuration", "detect: command line of exec_1: 'broken' is now 'fine'"),
+                    ("output", "detect, file.det")]  # fmt: skip
+    assert found["same_outputs"] == 1  # the coadd was taken, and the calexps were not needed
+
+
+def test_attempts_differ_in_configuration_programs_inputs_quanta_and_outputs(place: Place) -> None:
+    (place.home / "bin/version").write_text("reduce 1.1")
+    text = (place.home / "bin/stack").read_text()
+    (place.home / "bin/stack").write_text(text + "\n# changed\n")
+    place.world.facade("ingest", "--filetype", "raw", "--definitions", place.home / "campaign.wcl", "--set", "visit=9",
+                       "--set", "ccd=16", _extra(place))  # fmt: skip
+    place.world.facade("submit", "campaign.wcl", "--wait", "--reuse", "none", "--set", "clip=7")
+    found = place.answer("diff", "Ht0_r11p03", "Ht0_r11p04", code=1)["differences"]
+    told = {(one["kind"], one["what"]): (one["a"], one["b"]) for one in found}
+    assert ("configuration", "assemble: command line of exec_1: '5' is now '7'") in told
+    assert ("version", "assemble: program stack has changed") in told
+    assert told["version", "reduce"] == ("reduce 1.0", "reduce 1.1")
+    assert told["input", "HSCA90400000.fits"][0] is None
+    assert told["quantum", "processccd visit=9 ccd=16"] == (None, "Ht0_r11p04")
+    assert COADD in told["output", "assemble, file.coadd"][0]
+    table = place.world.facade("diff", "Ht0_r11p03", "Ht0_r11p04", code=1).stdout
+    assert "program stack has changed" in table
+    assert "there is no attempt 'Ht0'" in place.world.facade("diff", "Ht0", "Ht0_r11p04", code=2).stderr
+
+
+def _extra(place: Place) -> Path:
+    path = place.home / "HSCA90400000.fits"
+    path.write_text("another raw\n")
+    return path
+
+
+def test_a_file_is_made_again_when_its_run_directory_is_gone(place: Place) -> None:
+    shutil.rmtree(place.home / "runs")
+    before, rows = place.present(), place.world.rows("select count(*) as n from task_event")
+    found = place.answer("reproduce", MEASURED)
+    assert found["verdict"] == "same" and found["details"] == [] and found["programs_changed"] == []
+    found = place.answer("reproduce", COADD)
+    assert found["verdict"] == "same but for cards" and found["details"] == ["DATE"]
+    assert found["made_by"] == "Ht0_r11p03"
+    assert "same but for cards\n  DATE" in place.world.facade("reproduce", CALEXP).stdout
+    assert place.present() == before and place.world.rows("select count(*) as n from task_event") == rows
+    taken = place.answer("reproduce", "det-HSC-I-0-0x1-r11p02.txt")  # its input is of attempt 1, under another name
+    assert taken["verdict"] == "same"
+
+
+def test_a_file_that_comes_out_otherwise_is_told(place: Place) -> None:
+    (place.home / "bin/noisy").touch()
+    found = place.answer("reproduce", CALEXP, code=1)
+    assert found["verdict"] == "different" and any("NAXIS1" in one for one in found["details"])
+    text = (place.home / "bin/measure").read_text()
+    (place.home / "bin/measure").write_text(text.replace("counts", "electrons"))
+    keep = place.home / "kept"
+    done = place.world.facade("reproduce", MEASURED, "--keep", keep, code=1)
+    assert "different" in done.stdout and "registered with" in done.stdout
+    assert "changed since Ht0_r11p03 was planned: measure" in done.stderr
+    made = done.stderr.partition("what was made: ")[2].strip()
+    assert "electrons" in Path(made).read_text() and Path(made).is_relative_to(keep)
+    (place.home / "bin/measure").write_text("#!/bin/sh\necho no; exit 9\n")
+    told = place.world.facade("reproduce", MEASURED, code=1).stderr
+    assert "could not be made again" in told and "exited with 9" in told
+
+
+def test_what_cannot_be_made_again_is_told(place: Place) -> None:
+    told = place.world.facade("reproduce", "HSCA90398616.fits", code=2).stderr
+    assert "was not made by a quantum" in told
+    assert "did you mean HSCA90398616.fits" in place.world.facade("reproduce", "HSCA90398617.fits", code=2).stderr
+    log = next(name for name in place.listed("--attempt", "Ht0_r11p03", "--filetype", "log") if "detect" in name)
+    assert f"facade reproduce {MEASURED}" in place.world.facade("reproduce", log, code=2).stderr
+    place.product(COADD, 3).unlink()
+    assert "not in the archive" in place.world.facade("reproduce", MEASURED, code=3).stderr
+    place.world.facade("compare", "--forget-missing")
+    told = place.world.facade("reproduce", MEASURED, code=3).stderr
+    assert "lies nowhere any more" in told and f"facade reproduce {COADD}" in told
+    found = place.answer("reproduce", COADD, code=1)
+    assert "what was made then is gone" in found["details"][1]
+
+
+def test_fits_files_are_compared_by_what_they_hold(tmp_path: Path) -> None:
+    import numpy as np
+    from astropy.io import fits
+
+    def written(name: str, data: object, **cards: object) -> Path:
+        hdu = fits.ImageHDU(np.asarray(data))
+        hdu.header.update(cards)
+        path = tmp_path / name
+        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
+        return path
+
+    first = written("a.fits", [1, 2, 3], DATE="2026-01-01", SEEING=0.7)
+    assert contents(first, written("b.fits", [1, 2, 3], DATE="2026-01-02", SEEING=0.7)) is not None
+    found = contents(first, tmp_path / "b.fits")
+    assert found is not None and found.others == () and "DATE of HDU 1" in found.cards
+    found = contents(first, written("c.fits", [1, 2, 3], DATE="2026-01-01", SEEING=0.8))
+    assert found is not None and found.others == ("HDU 1: card SEEING",)
+    found = contents(first, tmp_path / "c.fits", ["SEE*"])
+    assert found is not None and found.others == () and "SEEING of HDU 1" in found.cards
+    found = contents(first, written("d.fits", [1, 2, 4], DATE="2026-01-01", SEEING=0.7))
+    assert found is not None and found.others == ("HDU 1: the data (33.3 %)",)
+    (tmp_path / "text").write_text("no FITS")
+    assert contents(first, tmp_path / "text") is None

@@ -1,0 +1,166 @@
+"""Finding files, calling attempts junk, removing what nobody needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asking.place import Place
+
+from facade import removal
+from facade.archive.local import LocalArchive
+from facade.registry import Registry
+from facade.site import Site
+
+
+def test_files_are_found_by_everything_that_is_known_of_them(place: Place) -> None:
+    files, coadd = place.listed, "calexp-HSC-I-0-0x1-r11p01.fits"
+    assert files(coadd, "HSCA90398616.fits") == ["HSCA90398616.fits", coadd]
+    assert files("calexp-*-r11p01.fits") == ["calexp-903334-16-r11p01.fits", "calexp-903334-22-r11p01.fits", coadd]
+    assert files("?SCA*16.fits") == ["HSCA90398616.fits"]
+    assert files("--filetype", "calexp", "--where", "ccd=20:30") == [f"calexp-903334-22-r11p0{n}.fits" for n in (1, 3)]
+    assert files(
+        "--filetype", "calexp", "--where", "ccd=!22", "--where", "visit=903334", "--attempt", "Ht0_r11p03"
+    ) == ["calexp-903334-16-r11p03.fits"]
+    assert files("--tag", "PROTO-0.1", "--filetype", "deepcoadd_calexp") == [coadd]
+    made, products = files("--attempt", "Ht0_r11p02"), files("--attempt", "Ht0_r11p02", "--products")
+    assert [name for name in made if not name.endswith(".log")] == ["det-HSC-I-0-0x1-r11p02.txt"]
+    assert products == [coadd, "det-HSC-I-0-0x1-r11p02.txt"]
+    assert files("--in", "home", "*bias*") == [] and len(files("--in", "home", "BIAS*")) == 2
+    found = place.world.json("files", "calexp-903334-16-r11p01.fits")[0]
+    assert found["metadata"] == {"visit": 903334, "ccd": 16} and found["attempt"] == "Ht0_r11p01"
+    path = place.world.facade("files", "calexp-903334-16-r11p01.fits", "--paths").stdout
+    assert Path(path.strip()) == place.product("calexp-903334-16-r11p01.fits")
+    assert "2 files" in place.world.facade("files", "BIAS*").stderr
+
+
+def test_what_is_not_known_is_told_with_what_may_be_meant(place: Place) -> None:
+    def told(*words: str) -> str:
+        return place.world.facade("files", *words, code=2).stderr
+
+    assert "did you mean HSCA90398616.fits" in told("HSCA90398617.fits")
+    assert "did you mean 'PROTO-0.1'" in told("--tag", "PROTO-01")
+    assert "did you mean 'calexp'" in told("--filetype", "calxp")
+    assert "have no column 'cdd'" in told("--filetype", "calexp", "--where", "cdd=1")
+    assert "which is not a whole number" in told("--filetype", "calexp", "--where", "ccd=x")
+    assert "files of type det have no metadata" in told("--filetype", "det", "--where", "ccd=1")
+    assert "no archive is called 'hom'" in told("--in", "hom")
+    assert "need a filetype" in told("a*", "--where", "ccd=1") and "which files?" in told()
+    assert "there is no attempt 'x'" in told("--attempt", "x")
+
+
+def test_data_of_an_attempt_are_junk_until_that_is_undone(place: Place) -> None:
+    run = place.world.facade
+    assert "tagged PROTO-0.1" in run("junk", "Ht0_r11p01", code=4).stderr
+    assert (
+        "are now junk" in run("junk", "Ht0_r11p03").stderr and "were already junk" in run("junk", "Ht0_r11p03").stderr
+    )
+    assert all(one["junk"] for one in place.world.json("files", "--attempt", "Ht0_r11p03"))
+    assert "are now active" in run("junk", "--undo", "Ht0_r11p03").stderr
+    assert not any(one["junk"] for one in place.world.json("files", "--attempt", "Ht0_r11p03"))
+
+
+def test_junk_is_removed_and_stays_known(place: Place) -> None:
+    run, before = place.world.facade, place.present()
+    mine = {path for path in before if "/p03/" in path}
+    assert "say first: facade junk Ht0_r11p03" in run("rm", "Ht0_r11p03", code=4).stderr
+    run("junk", "Ht0_r11p03")
+    listed = run("rm", "Ht0_r11p03", "--dry-run").stdout.splitlines()
+    assert {line.removeprefix("home: ") for line in listed} == mine and place.present() == before
+    gone = place.world.json("rm", "Ht0_r11p03")
+    assert {one["path"] for one in gone} == mine and place.present() == before - mine
+    coadd = place.world.json("files", "calexp-HSC-I-0-0x1-r11p03.fits")[0]
+    assert coadd["places"] == [] and len(coadd["sha256"]) == 64
+    up = place.world.json("provenance", "calexp-HSC-I-0-0x1-r11p03.fits")
+    assert {one["filename"] for one in up if one["depth"] == 1} >= {"calexp-903334-16-r11p03.fits"}
+    assert place.world.json("rm", "Ht0_r11p03") == []
+
+
+def test_what_others_need_is_not_removed_and_it_is_told_who_needs_it(place: Place) -> None:
+    run, before = place.world.facade, place.present()
+    run("untag", "Ht0_r11p01", "PROTO-0.1")
+    run("junk", "Ht0_r11p01")
+    told = run("rm", "Ht0_r11p01", code=4).stderr
+    assert "calexp-HSC-I-0-0x1-r11p01.fits is read by Ht0_r11p02" in told and "needed by Ht0_r11p02" in told
+    assert "taken by Ht0_r11p02" in told and place.present() == before
+    told = run("rm", "HSCA90398616.fits", code=4).stderr
+    assert "HSCA90398616.fits is read by Ht0_r11p03" in told and "Ht0_r11p01" not in told
+    assert "made by Ht0_r11p03" in run("rm", "calexp-903334-16-r11p03.fits", code=4).stderr
+    run("junk", "Ht0_r11p02")
+    run("rm", "Ht0_r11p01", "Ht0_r11p02")
+    assert {path for path in before - place.present()} == {
+        path for path in before if "/p01/" in path or "/p02/" in path
+    }
+
+
+def test_what_a_tag_keeps_is_not_removed_even_if_it_is_junk(place: Place) -> None:
+    place.world.facade("junk", "Ht0_r11p03")
+    place.world.facade("tag", "Ht0_r11p03", "KEEP")
+    assert "(tagged KEEP)" in place.world.facade("rm", "Ht0_r11p03", code=4).stderr
+
+
+def test_what_an_attempt_that_is_not_done_will_read_is_not_removed(place: Place) -> None:
+    """Attempt 1 has failed; going on with it reads the coadd, which it has not read so far."""
+    place.world.facade("junk", "Ht0_r11p03")
+    with Registry.open(place.address) as registry:
+        coadd = registry.care.find(removal.Wanted(names=["calexp-HSC-I-0-0x1-r11p01.fits"]))[0]
+        raw = registry.care.find(removal.Wanted(names=["HSCA90398616.fits"]))[0]
+        registry._session.rows("delete from opm_used")
+        needs = {(one.name, one.how, one.attempt) for one in registry.care.needs([coadd.id, raw.id])}
+    assert (raw.name, "in the plan of", "Ht0_r11p01") in needs
+    assert {attempt for _, _, attempt in needs} == {"Ht0_r11p01", "Ht0_r11p02"}
+    assert "in the plan of" in place.world.facade("rm", "HSCA90398616.fits", code=4).stderr
+
+
+def test_a_copy_may_go_while_another_stays(place: Place) -> None:
+    (place.home / "site.wcl").write_text("<archive disk>\n    root = disk\n</archive>\n")
+    place.world.facade("files", "HSCA90398616.fits")
+    there = place.home / "disk/raw/HSCA90398616.fits"
+    there.parent.mkdir(parents=True)
+    there.write_bytes((place.archive / "raw/HSCA90398616.fits").read_bytes())
+    with Registry.open(place.address) as registry:
+        raw = registry.care.registered("home", ["HSCA90398616.fits"])["HSCA90398616.fits"]
+        registry.add_locations("disk", registry.care.page("home", raw.id - 1, 1, None, ""))
+    place.world.facade("rm", "HSCA90398616.fits", code=4)
+    assert there.exists()
+    place.world.facade("rm", "--archive", "disk", "HSCA90398616.fits")
+    assert not there.exists() and (place.archive / "raw/HSCA90398616.fits").exists()
+    assert "is read by" in place.world.facade("rm", "--archive", "home", "HSCA90398616.fits", code=4).stderr
+    place.world.facade("rm", "--archive", "nowhere", "HSCA90398616.fits", code=2)
+
+
+@pytest.mark.parametrize("after", ["some", "all"])
+def test_a_removal_that_was_cut_short_is_ended_by_saying_it_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Killed between two files, or when all are gone and the registry has not been told."""
+    place.world.facade("junk", "Ht0_r11p03")
+    removed = LocalArchive.remove
+    number = 0
+
+    def dying(self: LocalArchive, source: str) -> bool:
+        nonlocal number
+        number += 1
+        if after == "some" and number > 3:
+            raise KeyboardInterrupt
+        return removed(self, source)
+
+    def silent(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalArchive, "remove", dying)
+    site = Site.here({"FACADE_HOME": str(place.home)})
+    with Registry.open(place.address) as registry:
+        wanted = removal.wanted(registry, site, ["Ht0_r11p03"])
+        if after == "all":
+            monkeypatch.setattr("facade.registry.holdings.forget", silent)
+        with pytest.raises(KeyboardInterrupt):
+            removal.remove(registry, site, wanted, lambda number: None)
+    monkeypatch.undo()
+    left = place.world.json("files", "--attempt", "Ht0_r11p03")
+    assert any(one["places"] for one in left)  # never the other way round: a file that is there, and unknown
+    findings = place.answer("compare", "--attempt", "Ht0_r11p03", code=1)["findings"]
+    assert {one["kind"] for one in findings} == {"missing"}
+    place.world.facade("rm", "Ht0_r11p03")
+    assert not any("/p03/" in path for path in place.present())
+    assert not any(one["places"] for one in place.world.json("files", "--attempt", "Ht0_r11p03"))
