@@ -14,7 +14,16 @@ from typing import Any
 
 from facade.errors import RegistryError
 from facade.registry.address import Address, url_of, write_passfile
-from facade.registry.connection import DENIED, Cursor, Session, StatementError, connect, set_password
+from facade.registry.connection import (
+    DENIED,
+    Connection,
+    Cursor,
+    Session,
+    StatementError,
+    UnreachableError,
+    connect,
+    set_password,
+)
 
 KINDS = ("job", "submit", "reader")
 LOGINS = ("job", "reader")
@@ -102,13 +111,15 @@ def _make(cursor: Cursor, database: str, name: str) -> None:
 
 
 def _give_passwords(cursor: Cursor, wanted: Mapping[str, str]) -> None:
-    """Give a new password to each role that facade logs in as and has none for (a copy of another database has)."""
-    cursor.execute("select kind, rolname::text from role_login")
-    known = {row["kind"]: row["rolname"] for row in cursor.fetchall()}
+    """Give a new password to each role that facade logs in as and has none for that fits."""
+    cursor.execute("select kind, rolname::text, password from role_login")
+    known = {row["kind"]: (row["rolname"], row["password"]) for row in cursor.fetchall()}
     for kind in LOGINS:
         name = wanted[kind]
-        cursor.execute("select from pg_roles where rolname = %s and rolcanlogin", (name,))
-        if cursor.rowcount and known.get(kind) == name:
+        statement = "select format('alter role %%I reset all', rolname) as text from pg_roles where rolname = %s"
+        cursor.execute(statement, (name,))
+        cursor.execute(_one(cursor)["text"])  # roles may change their own settings, and their own passwords
+        if kind in known and known[kind][0] == name and _fits(cursor, *known[kind]):
             continue
         cursor.execute(
             "insert into role_login (kind, rolname, password)"
@@ -118,6 +129,16 @@ def _give_passwords(cursor: Cursor, wanted: Mapping[str, str]) -> None:
             (kind, name),
         )
         set_password(cursor, name, _one(cursor)["password"])
+
+
+def _fits(cursor: Cursor, name: str, password: str) -> bool:
+    try:
+        connect(Address(_route(cursor.connection, name), password=password), patience=0).close()
+    except UnreachableError:
+        return True  # for all we know
+    except RegistryError:
+        return False
+    return True
 
 
 def state(session: Session) -> Roles:
@@ -159,7 +180,7 @@ def login(session: Session, kind: str) -> Address | None:
     found = _asked(session, "select rolname::text, password from role_login where kind = %s", (kind,))
     if not found:
         return None
-    return Address(_route(session, str(found[0]["rolname"])), password=str(found[0]["password"]))
+    return Address(_route(session.connection(), found[0]["rolname"]), password=found[0]["password"])
 
 
 def for_jobs(session: Session, name: str, attempt_id: int | None, folder: Path) -> Address | None:
@@ -182,11 +203,11 @@ def for_jobs(session: Session, name: str, attempt_id: int | None, folder: Path) 
     )
     if not found:
         return None
-    role, password = str(found[0]["rolname"]), str(found[0]["password"])
-    url = _route(session, role)
+    role = found[0]["rolname"]
+    url = _route(session.connection(), role)
     passfile = folder / f"{name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.pgpass"
     if attempt_id is not None:
-        write_passfile(passfile, ["*"], role, password, token)
+        write_passfile(passfile, ["*"], role, found[0]["password"], token)
     return Address(url, passfile)
 
 
@@ -206,10 +227,10 @@ def _one(cursor: Cursor) -> dict[str, Any]:
     return dict(row)
 
 
-def _route(session: Session, role: str) -> str:
-    """Return the URL of this connection's database for another *role*: service files and environment are resolved, for
-    jobs have neither."""
-    now = session.connection().info.dsn_parameters
+def _route(connection: Connection, role: str) -> str:
+    """Return the URL of this database for another *role*: what service files and environment say is put in, for jobs
+    have neither."""
+    now = connection.info.dsn_parameters
     kept = {key: now[key] for key in ROUTE if now.get(key)}
     kept |= {key: now[key] for key, usual in DEFAULTS.items() if now.get(key, usual) != usual}
     return url_of({"user": role} | kept)
