@@ -117,8 +117,8 @@ def _postgres(scene: Scene) -> list[int]:
 def _daemon(name: str) -> Callable[[Scene], list[int]]:
     def find(scene: Scene) -> list[int]:
         assert scene.place.pool is not None
-        return [pid for pid in scene.place.pool.processes() if Path(watch.cmdline(pid)[:1][0] if watch.cmdline(pid)
-                else "").name == name]  # fmt: skip
+        # one that ends meanwhile has no command line any more
+        return [pid for pid in scene.place.pool.processes() if Path((watch.cmdline(pid) or [""])[0]).name == name]
 
     return find
 
