@@ -67,7 +67,7 @@ begin
   execute format('grant select (pfw_attempt_id, reuse, verify) on planning to %I', reader);
   execute format('grant select on desfile, file_location to %I', job);
   for thing in
-    select p.oid::regprocedure as name, p.proname::text as relname from pg_proc p
+    select p.oid::regprocedure as name, p.proname::text as relname, p.provolatile <> 'v' as asks from pg_proc p
      where p.pronamespace = 'public'::regnamespace and p.proowner = boss
        and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
   loop
@@ -76,6 +76,9 @@ begin
       execute format('grant execute on function %s to %I', thing.name, job);
     elsif thing.relname <> 'give_rights' then
       execute format('grant execute on function %s to %I', thing.name, submit);
+    end if;
+    if thing.asks then
+      execute format('grant execute on function %s to %I', thing.name, reader);
     end if;
   end loop;
   execute format('grant usage on schema public to %I, %I, %I', job, submit, reader);
