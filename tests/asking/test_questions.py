@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import closing
 
 import pytest
 from asking.place import Place
 
-from facade.registry import binaries
+from facade.registry import Registry, binaries, roles, schema
+from facade.registry.connection import Session
 from facade.registry.questions import SET, named_queries
 
 QUERIES = named_queries()
@@ -85,3 +87,15 @@ def test_what_is_asked_is_data_whatever_it_holds(place: Place) -> None:
         place.world.facade("sql", "files-by-metadata", "--filetype", "calexp", "--where", f"{evil}=16", code=2)
         place.world.facade("files", evil, code=2)
     assert place.listed("BIAS-*") == ["BIAS-sim59-016.fits", "BIAS-sim59-022.fits"]
+
+
+def test_readers_may_ask_every_question(place: Place) -> None:
+    schema.upgrade(place.address)
+    with Registry.open(place.address) as registry:
+        reader = roles.login(registry._session, "reader")
+        assert reader is not None
+        with closing(Session(reader)) as session:
+            for query in QUERIES.values():
+                words = shlex.split(query.example)[3:]
+                values = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
+                assert session.rows(query.bound(), values), query.name
