@@ -1,4 +1,4 @@
-"""Rows of catalogues go into a table: the same from FITS, CSV and Parquet, each once; faults are told with their row."""
+"""Rows of catalogues go into a table: the same from FITS, CSV and Parquet, each once; faults are told by row."""
 
 from __future__ import annotations
 

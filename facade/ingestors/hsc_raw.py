@@ -35,7 +35,8 @@ def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
     sources |= {f"column:{name}": source for name, source in columns.items() if source.startswith(fits.PREFIX)}
     values = fits.headers(path, sources)
     header = {key: values[f"header:{key}"] for key in _KEYS}
-    values |= {f"column:{name}": value for name, value in _corners.corners(path, _corners.wanted(columns)).items()}
+    if wanted := _corners.wanted(columns):
+        values |= {f"column:{name}": value for name, value in _corners.corners(path, wanted).items()}
     try:
         return {name: _column(name, header, values) for name in columns}
     except InputError as error:
