@@ -303,7 +303,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("submit_files_mvmt", BOOL, "False", "copy list files to the home archive; facade always does"),
         ("submit_des_services", PATH, "", "file with the database's password; the site file names the database"),
         ("submit_des_db_section", TEXT, "", "section of that file"),
-        ("target_des_services", PATH, "", "the same, for jobs; they get no password"),
+        ("target_des_services", PATH, "", "the same, for jobs; they have a login of their own"),
         ("target_des_db_section", TEXT, "", "section of that file"),
         ("des_http_section", TEXT, "", "section of that file, for HTTP"),
         ("file_header", SECTION, "", "headers that are written into outputs; write <hdrupd_NAME> in the file section"),

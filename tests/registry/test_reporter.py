@@ -95,6 +95,23 @@ def test_a_line_that_the_registry_refuses_is_remembered(registry: Registry) -> N
     assert isinstance(teller.error, RefusedError)
 
 
+def test_who_is_done_has_made_the_server_write_to_its_disk(tmp_path: Path) -> None:
+    server = Embedded(tmp_path)
+    server.start()
+    with Registry.open(server.address()) as registry, Registry.open(server.address()) as watcher:
+        registry.upgrade()
+        session = watcher._session
+        session.rows("alter system set wal_writer_delay = '10s'")  # it would write by itself, sooner or later
+        session.rows("select pg_reload_conf()")
+        ids = submit(registry)
+        teller = Reporter(server.address())
+        put(teller, Receipt(ids).started().ended().lines)
+        assert teller.close(30)
+        behind = "select pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() as bytes"
+        assert session.rows(behind) == [{"bytes": 0}]
+    quit_at_once(server)
+
+
 def test_one_reporter_serves_receipt_after_receipt(registry: Registry) -> None:
     registry.ensure_metadata_tables(FILETYPES)
     first, second = (Receipt(submit(registry)).started().quantum(1).quantum(2) for _ in range(2))
