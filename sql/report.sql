@@ -279,7 +279,10 @@ begin
     update quantum
        set failure_class = failure ->> 'class', failure_step = failure ->> 'step',
            failure_message = failure ->> 'message', failure_tail = failure ->> 'tail',
-           fp_run = coalesce((line ->> 'fp_run')::uuid, fp_run)
+           fp_run = coalesce((line ->> 'fp_run')::uuid, fp_run),
+           fetched_bytes = (line -> 'fetched' ->> 0)::bigint, fetched_seconds = (line -> 'fetched' ->> 1)::real,
+           stored_bytes = (line -> 'sent' ->> 0)::bigint, stored_seconds = (line -> 'sent' ->> 1)::real,
+           retries = (line ->> 'retries')::smallint
      where task_id = ended;
   end if;
 end $$;

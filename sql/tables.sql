@@ -159,6 +159,11 @@ create table quantum (
   failure_step text,
   failure_message text,
   failure_tail text,
+  fetched_bytes bigint,
+  fetched_seconds real,
+  stored_bytes bigint,
+  stored_seconds real,
+  retries smallint,
   constraint quantum_number unique (pfw_attempt_id, wrapnum)
 ) with (fillfactor = 90);
 create index quantum_by_job on quantum (pfw_job_task_id);
@@ -170,6 +175,9 @@ comment on column quantum.fp_own is 'fingerprint of what it does, its inputs lef
 comment on column quantum.fp_plan is 'the same with its inputs, as planning knew them';
 comment on column quantum.fp_run is 'the same with what its inputs were when it had succeeded';
 comment on column quantum.reason is 'why it is run: new, upstream, gone or forced (docs/reuse.md)';
+comment on column quantum.fetched_bytes is
+  'what was copied from archives for it, if it succeeded, in the seconds beside it; stored_bytes: what it stored there';
+comment on column quantum.retries is 'how often a transfer of its files was tried again';
 comment on column quantum.outputs is 'names of the files it promises, in order; suffixes are their compressions (null: none has one)';
 
 create type quantum_decision as enum ('reuse', 'not-needed', 'not-selected');

@@ -24,7 +24,7 @@ from facade.job.failure import Failure, StepError, exec_failure, failure_of
 from facade.job.follow import Follower, Searches
 from facade.job.logfile import Log, log_name
 from facade.job.phases import Executed, Phases, Wrapping, view
-from facade.job.staging import Stager, make_folders, write_lists
+from facade.job.staging import Stager, make_folders, traffic, write_lists
 from facade.job.stop import Stop, Stopped
 from facade.job.watch import Limits
 from facade.states import FailureClass, State
@@ -203,7 +203,8 @@ class QuantumRun:
             self._record([*entries, log])
             stored = self._commit(sent)
             ended = {"kind": "quantum-ended", "quantum": self._quantum.task_id, "state": State.SUCCEEDED.value}
-            self._job.write(*stored, {**ended, "failure": None, "fp_run": self._fingerprint()})
+            moved = traffic(self._job.stager.counted(self._quantum.inputs), [copy.transfer for _, copy in sent])
+            self._job.write(*stored, {**ended, "failure": None, "fp_run": self._fingerprint(), **moved})
         finally:
             for _, copy in sent:
                 copy.discard()

@@ -42,6 +42,7 @@ class Stager:
         """What each file that was staged or made holds."""
         self.transfers: dict[Name, Transfer] = {}
         """What it took to fetch each file that came from the archive."""
+        self._uncounted: dict[Name, Transfer] = {}
         self._made: dict[Name, Path] = {}
         self._locks: dict[Path, threading.Lock] = {}
         self._verified: dict[Path, tuple[Content, Stamp]] = {}
@@ -63,6 +64,11 @@ class Stager:
         expected = self._checksums.of(foreign)
         self.contents |= expected
         return sum(self._stage(item, expected.get(item.name), directory) for item in inputs)
+
+    def counted(self, inputs: Sequence[Input]) -> list[Transfer]:
+        """Return what it took to fetch *inputs*; each transfer is told once, to the first who asks."""
+        found = [self._uncounted.pop(item.name, None) for item in inputs]
+        return [one for one in found if one is not None]
 
     def stage_ahead(self, inputs: Sequence[Input]) -> None:
         """Fetch what quanta will read that this job does not make; what cannot be had is told by whoever reads it."""
@@ -96,7 +102,7 @@ class Stager:
 
     def _fetch(self, name: Name, source: str, target: Path, expected: Content) -> Content:
         transfer = self._archive.fetch(source, target, expected.size, expected.checksum)
-        self.transfers[name] = transfer
+        self.transfers[name] = self._uncounted[name] = transfer
         return transfer.content
 
     def _stage_own(self, item: Input, target: Path) -> int:
@@ -117,6 +123,16 @@ class Stager:
             f"{full(item.name)} was made by an earlier run of this job, which did not save it",
             remedy="run the attempt anew, or have the campaign save this file",
         )
+
+
+def traffic(fetched: Sequence[Transfer], stored: Sequence[Transfer]) -> dict[str, object]:
+    """Return what a receipt tells of transfers: bytes and seconds there and back, and how often one was tried again."""
+
+    def sums(transfers: Sequence[Transfer]) -> list[float]:
+        return [sum(one.moved for one in transfers), round(sum(one.seconds for one in transfers), 3)]
+
+    retries = sum(one.tries - 1 for one in (*fetched, *stored) if one.tries)
+    return {"fetched": sums(fetched), "sent": sums(stored), "retries": retries}
 
 
 def write_lists(directory: Path, lists: Sequence[ListFile]) -> list[tuple[ListFile, Path]]:

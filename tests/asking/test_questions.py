@@ -57,6 +57,11 @@ def test_what_questions_say_of_the_survey(place: Place) -> None:
     found = ask("sql", "files-by-metadata", "--filetype", "calexp", "--where", "visit=903334,ccd=22")
     assert [row["filename"] for row in found] == [f"calexp-903334-22-r11p{n}.fits" for n in ("01", "03")]
     assert found[0]["metadata"] == {"visit": 903334, "ccd": 22}
+    moved = {(row["module"], row["direction"]): row for row in ask("sql", "transfers", "--attempt", "Ht0_r11p03")}
+    raws = sum(path.stat().st_size for path in (place.archive / "raw").iterdir())
+    assert moved["processccd", "fetched"]["bytes"] == raws and moved["processccd", "fetched"]["retries"] == 0
+    coadd = place.product("calexp-HSC-I-0-0x1-r11p03.fits", 3).stat().st_size
+    assert moved["assemble", "stored"]["bytes"] > coadd and float(moved["assemble", "stored"]["seconds"]) > 0
     disk = {row["attempt"]: row for row in ask("sql", "disk", "--reqnum", "11")}
     sizes = sum(path.stat().st_size for path in place.archive.glob("MMG/r11/p02/**/*") if path.is_file())
     assert int(disk["Ht0_r11p02"]["bytes"]) == sizes and disk["Ht0_r11p02"]["files"] == 2
