@@ -54,6 +54,29 @@ def find(major: int | None = None) -> list[Binaries]:
     return list(found.values())
 
 
+def client(name: str, oldest: int = 0) -> Path:
+    """Return the newest program *name* of PostgreSQL's clients (pg_dump, pg_restore), at least of version *oldest*.
+
+    A client reads servers and files of its own version and of older ones.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    on_path = shutil.which(name)
+    places = [*(folder / name for folder in _candidates()), *([Path(on_path)] if on_path else [])]
+    known = {
+        place: _version(place) or 0 for place in dict.fromkeys(path.resolve() for path in places if path.is_file())
+    }
+    best = max(known, key=lambda place: known[place], default=None)
+    if best is None or known[best] < max(oldest, 1):
+        wanted = f"{name} {oldest} or newer" if oldest else name
+        raise RegistryError(
+            f"no {wanted} on this machine",
+            remedy="install PostgreSQL's client programs of that version, or set FACADE_PG_BINDIR to their folder",
+        )
+    return best
+
+
 def _candidates() -> Iterator[Path]:
     if own := os.environ.get("FACADE_PG_BINDIR"):
         yield Path(own)
@@ -73,8 +96,12 @@ def _candidates() -> Iterator[Path]:
 def _major(folder: Path) -> int | None:
     if not all((folder / name).is_file() for name in ("postgres", "initdb", "pg_ctl")):
         return None
+    return _version(folder / "postgres")
+
+
+def _version(program: Path) -> int | None:
     try:
-        asked = [str(folder / "postgres"), "--version"]
+        asked = [str(program), "--version"]
         told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
     except OSError:  # not executable, or for another kind of machine
         return None

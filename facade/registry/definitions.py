@@ -11,20 +11,40 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from facade.errors import RefusedError
 from facade.registry.connection import Session
 from facade.registry.values import FileType
 
+MOVED = "facade: moved to "
+"""Stands on a database whose registry has moved, with the URL of its new home."""
+
 
 @cache
-def newest() -> str:
-    """Return the newest version there is a migration for; its number begins the file's name."""
+def known_versions() -> tuple[str, ...]:
+    """Return the versions there are migrations for, in order; a version's number begins the file's name."""
     names = (entry.name for entry in files("facade_sql").joinpath("migrations/versions").iterdir())
-    return max(name.partition("_")[0] for name in names if name.endswith(".py") and not name.startswith("_"))
+    return tuple(sorted(name.partition("_")[0] for name in names if name.endswith(".py") and not name.startswith("_")))
+
+
+def newest() -> str:
+    """Return the newest version there is a migration for."""
+    return known_versions()[-1]
 
 
 def version(session: Session) -> str | None:
-    """Return the version of the database's tables, or None if it has none yet."""
-    if not session.rows("select 1 from pg_tables where schemaname = 'public' and tablename = 'alembic_version'"):
+    """Return the version of the database's tables, or None if it has none yet.
+
+    Raises:
+        RefusedError: the registry has moved elsewhere.
+    """
+    found = session.rows(
+        "select to_regclass('public.alembic_version') is not null as made,"
+        " shobj_description(oid, 'pg_database') as said from pg_database where datname = current_database()"
+    )
+    if found and (found[0]["said"] or "").startswith(MOVED):
+        url = found[0]["said"].removeprefix(MOVED)
+        raise RefusedError(f"this registry has moved to {url}", remedy=f"set 'database = {url}' in the site file")
+    if not found or not found[0]["made"]:
         return None
     rows = session.rows("select version_num from alembic_version")
     return str(rows[0]["version_num"]) if rows else None
