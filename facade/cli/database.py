@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from facade.cli import safekeeping
 from facade.cli.context import DEFINITIONS, address, site, talk
 from facade.errors import DONE, FAILED, InputError
 from facade.registry import Registry, binaries
@@ -116,3 +117,7 @@ def psql(arguments: tuple[str, ...]) -> int:
     where = address()
     environment = os.environ | ({"PGPASSFILE": str(where.passfile)} if where.passfile else {})
     return subprocess.run([program, where.url, *arguments], env=environment).returncode
+
+
+for verb in safekeeping.VERBS:
+    db.add_command(verb)
