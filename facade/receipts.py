@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from facade.run import alive, report_receipt
 from facade.states import State
 
 PATTERN = "*.receipt.[0-9][0-9]*.jsonl"
+TOGETHER = 2000
+"""Lines that are told in one call, about."""
 
 
 @dataclass
@@ -44,12 +46,17 @@ def found(places: Iterable[Path]) -> list[Path]:
 def tell(registry: Registry, paths: Sequence[Path], progress: Callable[[Path], object] = lambda path: None) -> Told:
     """Tell the registry what receipts say; lines that it knows change nothing. One that is damaged is left out."""
     told = Told()
+    group: dict[Path, list[receipt.Line]] = {}
     for path in paths:
         try:
-            _tell(registry, path, told)
+            group[path] = _lines(path)
         except FacadeError as error:
             told.faults.append(f"{path}: {error.message}")
+        if sum(map(len, group.values())) >= TOGETHER:
+            _tell(registry, group, told)
+            group = {}
         progress(path)
+    _tell(registry, group, told)
     return told
 
 
@@ -61,16 +68,37 @@ def nobody_at(registry: Registry, attempt: Attempt) -> bool:
         return all(state is State.SUCCEEDED for state in registry.job_states(attempt.id).values())
 
 
-def _tell(registry: Registry, path: Path, told: Told) -> None:
+def _lines(path: Path) -> list[receipt.Line]:
+    """Return the lines of a receipt; none, if the job died before its first line."""
     lines = list(receipt.read(path))
-    if not lines:
-        return  # the job died before its first line
-    name = lines[0].get("receipt")
-    if lines[0]["kind"] != "job-started" or not name:
+    if lines and (lines[0]["kind"] != "job-started" or not lines[0].get("receipt")):
         raise InputError("this receipt does not begin with job-started")
-    known = registry.receipt_lines(name)
-    report_receipt(registry, lines)
-    told.receipts += 1
-    told.lines += len(lines)
-    told.new += max(0, len(lines) - known)
-    told.attempts[int(lines[0]["attempt_id"])] = None
+    return lines
+
+
+def _tell(registry: Registry, group: Mapping[Path, Sequence[receipt.Line]], told: Told) -> None:
+    """Tell the registry receipts in one call; if it refuses, find out which it is."""
+    by_name: dict[str, Sequence[receipt.Line]] = {}
+    for lines in group.values():
+        if lines and len(lines) > len(by_name.get(name := str(lines[0]["receipt"]), ())):  # there may be copies
+            by_name[name] = lines
+    if not by_name:
+        return
+    try:
+        known = registry.receipt_lines(list(by_name))
+        if len(group) == 1:
+            report_receipt(registry, *by_name.values())
+        else:
+            registry.report_all(by_name)
+    except FacadeError as error:
+        if len(group) > 1:
+            for path, lines in group.items():
+                _tell(registry, {path: lines}, told)
+        else:
+            told.faults += [f"{path}: {error.message}" for path in group]
+        return
+    for name, lines in by_name.items():
+        told.receipts += 1
+        told.lines += len(lines)
+        told.new += max(0, len(lines) - known.get(name, 0))
+        told.attempts[int(lines[0]["attempt_id"])] = None

@@ -17,7 +17,7 @@ create table job_token (
 create index job_token_by_attempt on job_token (pfw_attempt_id);
 comment on table job_token is 'SHA-256 of the tokens with which jobs of an attempt may report';
 
-create function job_report(token text, given uuid, lines jsonb) returns int language plpgsql
+create function job_report(token text, given uuid[], told jsonb[]) returns int[] language plpgsql
 security definer set search_path = public, pg_temp as $$
 -- what jobs call: they have no right to the tables, and none to report() itself
 declare
@@ -27,7 +27,7 @@ begin
   if not found then
     raise exception 'the token of this job is not known here' using errcode = '42501';
   end if;
-  return report(given, lines, allowed);
+  return report(given, told, allowed);
 end $$;
 comment on function job_report is 'report(), of the attempt for which the token was minted, and of no other';
 

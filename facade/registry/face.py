@@ -228,11 +228,15 @@ class Registry:
         Raises:
             RefusedError: a file is registered already with other content; nothing of *lines* was applied.
         """
-        return runs.report(self._session, receipt_id, lines)
+        return self.report_all({str(receipt_id): lines})[str(receipt_id)]
 
-    def receipt_lines(self, receipt_id: uuid.UUID | str) -> int:
-        """Return how many lines of a receipt have been applied."""
-        return runs.receipt_lines(self._session, receipt_id)
+    def report_all(self, told: Mapping[str, Sequence[Line]]) -> dict[str, int]:
+        """Apply lines of several receipts, by their ids, in one transaction; see `report`."""
+        return runs.report(self._session, told)
+
+    def receipt_lines(self, receipts: Sequence[str]) -> dict[str, int]:
+        """Return how many lines of receipts have been applied, of those that are known."""
+        return runs.receipt_lines(self._session, receipts)
 
     def attempts(
         self, *, reqnum: int | None = None, unitname: str | None = None, active: bool = False, limit: int | None = None

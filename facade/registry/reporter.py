@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 30.0  # s between tries to reach a server that does not answer
 LARGEST_CALL = 500  # lines
-LINGER = 0.05  # s that a line waits for others to go with it: a call costs as much as ten lines
+LINGER = 0.05  # s that a line waits for others to go with it: a call costs as much as a hundred lines
 SETTLE_AFTER = 1.0  # s until the server is made to write to its disk what it took
 MOST_RECEIPTS = 1000  # kept for a server that does not answer; older ones are left to ingestion
 
 # the server need not wait for its disk at every line: _settle() makes it, before a receipt is forgotten here
 REPORT = """set local synchronous_commit = off;
-select report(given, lines) from unnest(%(receipts)s::uuid[], %(lines)s::jsonb[]) as told (given, lines)"""
-JOB_REPORT = REPORT.replace("report(given", "job_report(%(token)s, given")
+select report(%(receipts)s::uuid[], %(lines)s::jsonb[])"""
+JOB_REPORT = REPORT.replace("report(", "job_report(%(token)s, ")
 
 
 @dataclass(slots=True)

@@ -132,12 +132,13 @@ def quantum_states(session: Session, attempt_id: int) -> dict[int, State]:
     return {row["wrapnum"]: State(row["state"]) for row in rows}
 
 
-def report(session: Session, receipt_id: uuid.UUID | str, lines: Sequence[Line]) -> int:
-    """Apply lines of a receipt; return the last ``seq`` applied. A deadlock is tried again, three times at most."""
-    text = "[" + ",".join(map(encode, lines)) + "]"
+def report(session: Session, told: Mapping[str, Sequence[Line]]) -> dict[str, int]:
+    """Apply lines of receipts, all or none; return the last ``seq`` applied of each. A deadlock is tried again."""
+    texts = ["[" + ",".join(map(encode, lines)) + "]" for lines in told.values()]
     for patience in (0.05, 0.2, None):
         try:
-            return int(session.rows("select report(%s, %s) as seq", (str(receipt_id), text))[0]["seq"])
+            rows = session.rows("select report(%s::uuid[], %s::jsonb[]) as applied", (list(told), texts))
+            return dict(zip(told, rows[0]["applied"], strict=True))
         except StatementError as error:
             if error.sqlstate != DEADLOCK or patience is None:
                 raise
@@ -145,10 +146,10 @@ def report(session: Session, receipt_id: uuid.UUID | str, lines: Sequence[Line])
     raise AssertionError("the last try returns or raises")
 
 
-def receipt_lines(session: Session, receipt_id: uuid.UUID | str) -> int:
-    """Return how many lines of a receipt have been applied."""
-    rows = session.rows("select last_seq from receipt where id = %s", (str(receipt_id),))
-    return int(rows[0]["last_seq"]) if rows else 0
+def receipt_lines(session: Session, receipts: Sequence[str]) -> dict[str, int]:
+    """Return how many lines of receipts have been applied, of those that are known."""
+    rows = session.rows("select id::text, last_seq from receipt where id = any(%s::uuid[])", (list(receipts),))
+    return {row["id"]: row["last_seq"] for row in rows}
 
 
 def encode(line: Line) -> str:

@@ -24,7 +24,7 @@ def test_files_are_astray_until_they_are_noted_at_home(registry: Registry) -> No
     told(registry, receipt)
     found = registry.astray(ids.attempt_id, "home", "vault", limit=100)
     assert [one.place for one in found] == [
-        "MMG/red/calexp-1.fits", "MMG/log/detect-1.log", "MMG/red/calexp-2.fits", "MMG/log/detect-2.log",
+        "MMG/red/calexp-1.fits", "MMG/red/calexp-2.fits", "MMG/log/detect-1.log", "MMG/log/detect-2.log",
     ]  # fmt: skip
     assert registry.astray(ids.attempt_id, "home", "vault", after=found[1].id, limit=1) == [found[2]]
     assert not registry.astray(ids.attempt_id, "elsewhere", "vault")

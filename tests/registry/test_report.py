@@ -17,6 +17,7 @@ from facade.registry.runs import encode
 from facade.states import State
 
 pytest_plugins = ["database"]
+ONE = "select report(array[%s]::uuid[], array[%s]::jsonb[])"
 TABLES = (
     *("task", "task_event", "receipt", "quantum", "pfw_job", "pfw_exec"),
     *("desfile", "image", "file_location", "opm_used", "opm_was_derived_from"),
@@ -199,14 +200,14 @@ def test_a_quantum_costs_the_server_a_few_milliseconds(registry: Registry, capsy
     ids = submit(registry, quanta=100)
     receipt = Receipt(ids).started()
     session = Session(registry.address)
-    session.rows("select report(%s, %s)", (receipt.id, f"[{encode(receipt.lines[0])}]"))
+    session.rows(ONE, (receipt.id, f"[{encode(receipt.lines[0])}]"))
     spent = []
     for wrapnum in ids.quanta:
         told = len(receipt.lines)
         receipt.quantum(wrapnum)
         text = "[" + ",".join(map(encode, receipt.lines[told:])) + "]"
         start = time.perf_counter()
-        session.rows("set local synchronous_commit = off; select report(%s, %s)", (receipt.id, text))
+        session.rows(f"set local synchronous_commit = off; {ONE}", (receipt.id, text))
         spent.append(time.perf_counter() - start)
     session.close()
     with capsys.disabled():
@@ -236,7 +237,7 @@ def test_edges_of_reports_that_crossed_are_made_when_the_attempt_is_closed(regis
     registry.set_archive("home", "/archive")  # or one would wait for the other to name it
     other = Registry.open(registry.address)
     with other, other._session.transaction() as cursor:
-        cursor.execute("select report(%s, %s)", (maker.id, json.dumps(maker.lines)))
+        cursor.execute(ONE, (maker.id, json.dumps(maker.lines)))
         registry.report(reader.id, reader.lines)  # does not see the other's rows, nor is seen
     assert registry.run_sql("select count(*) from pending_edge").rows == ((2,),)
     registry.finish(reader.ids.attempt_id, State.SUCCEEDED)

@@ -10,7 +10,7 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-FILES = ("tables.sql", "views.sql", "report.sql", "roles.sql")
+FILES = ("tables.sql", "views.sql", "report.sql", "report_files.sql", "roles.sql")
 
 
 def upgrade() -> None:
