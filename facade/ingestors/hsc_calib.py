@@ -1,8 +1,8 @@
 """Calibration products of Hyper Suprime-Cam: what their card CALIB_ID says (desdm.md §5).
 
 ``CALIB_ID = 'filter=HSC-I calibDate=2013-11-06 ccd=16 calibVersion=1'``: words of KEY=VALUE. Columns ``visit``,
-``ccd``, ``filter``, ``calibdate`` (also called ``date``) and ``calibversion`` come from there, others from the header key that
-they name.
+``ccd``, ``filter``, ``calibdate`` (also called ``date``) and ``calibversion`` come from there, others from the header
+key that they name.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ then ``HSCE00903334``; where the old form has visit 0 the FRAMEID tells it, roun
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from facade.plugins import Scalar
 
 Header = Mapping[str, Scalar]
 
-MJD_OF_POINTING_0 = 55927  # 2012-01-01
+MJD_OF_POINTING_0, DATE_OF_POINTING_0 = 55927, datetime.date(2012, 1, 1)
 _KEYS = (
     "EXP-ID", "FRAMEID", "DET-ID", "FILTER01", "MJD", "DATE-OBS", "OBJECT", "EXPTIME", "AIRMASS", "PROP-ID", "INST-PA",
     "RA", "DEC", "DATA-TYP", "T_AG", "T_CCDTV", "T_CFGFIL",
@@ -73,15 +74,20 @@ def _visit(header: Header) -> int:
 
 
 def _pointing(header: Header) -> int | None:
+    """Return the day of the observation, counted from the first of the survey: by MJD, else by the date."""
     mjd = fits.typed(header["MJD"], "float")
-    return None if mjd is None else int(mjd) - MJD_OF_POINTING_0
+    if mjd is not None:
+        return int(mjd) - MJD_OF_POINTING_0
+    found = re.match(r"\d{4}-\d{2}-\d{2}", str(header["DATE-OBS"]))
+    return (datetime.date.fromisoformat(found[0]) - DATE_OF_POINTING_0).days if found else None
 
 
 def _ccd(header: Header) -> int:
     ccd = int(_required(header, "DET-ID")) if re.fullmatch(r"\d+", _required(header, "DET-ID")) else -1
     if ccd < 0:
         raise InputError(f"DET-ID {header['DET-ID']!r} is no CCD number")
-    return _COMMISSIONING.get(ccd, ccd) if (_pointing(header) or 0) in range(391, 405) else ccd
+    told = header["MJD"] is not None and _pointing(header) in range(391, 405)
+    return _COMMISSIONING.get(ccd, ccd) if told else ccd
 
 
 def _date(header: Header) -> str:

@@ -116,7 +116,7 @@ def test_other_rules_of_the_instrument(tmp_path: Path) -> None:
     assert hsc(tmp_path, OBJECT="#", MJD=55927 + 400.5, DET_ID=112)["ccd"] == 106
     (tmp_path / "raw.fits").unlink()
     found = hsc(tmp_path, OBJECT="#", MJD=None, DET_ID=112, RA=320.5)
-    assert (found["field"], found["pointing"], found["ccd"], found["ra"]) == ("UNKNOWN", None, 112, 320.5)
+    assert (found["field"], found["pointing"], found["ccd"], found["ra"]) == ("UNKNOWN", 533, 112, 320.5)
 
 
 @pytest.mark.parametrize(
