@@ -15,7 +15,6 @@ import click
 from facade.registry import Address, Registry
 from facade.site import Site
 
-
 DEFINITIONS = click.option(
     "--definitions",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),

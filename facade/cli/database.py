@@ -41,8 +41,10 @@ def start() -> int:
 
 @db.command()
 def stop() -> int:
-    """Stop the embedded server."""
-    talk("stopped" if _embedded().stop() else "was not running")
+    """Stop the embedded server; also one whose registry has moved elsewhere."""
+    left = Embedded(site().home)
+    server = left if left.status().running else _embedded()
+    talk("stopped" if server.stop() else "was not running")
     return DONE
 
 

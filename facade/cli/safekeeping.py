@@ -74,6 +74,8 @@ def move(url: str, as_json: bool) -> int:
         label = carry(address(), target, path, step)
     told = _told(label, f"moved to {target.place}; the backup is {path}", as_json)
     talk(f"from now on: 'database = {target.url}' in {here.home / 'site.wcl'}, or FACADE_DB={target.url}")
+    if not here.database:
+        talk("facade db stop stops the server of the old home")
     return told
 
 
