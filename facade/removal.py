@@ -81,20 +81,20 @@ def _ensure_junk(attempt: Attempt) -> None:
     ensure_idle(attempt)
 
 
-def ensure_unneeded(registry: Registry, copies: Sequence[Copy]) -> None:
-    """Make sure that nobody needs what lies nowhere else.
+def ensure_unneeded(registry: Registry, copies: Sequence[Copy], after: int = 0) -> None:
+    """Make sure that nobody needs what lies nowhere else; plans are looked into of attempts with ids above *after*.
 
     Raises:
         RefusedError: somebody does; it tells who.
     """
-    needs = registry.care.needs(sorted({copy.file.id for copy in copies if copy.last}))
+    needs = registry.care.needs(sorted({copy.file.id for copy in copies if copy.last}), after)
     if needs:
         attempts = sorted({need.attempt for need in needs})
         number = len({need.id for need in needs})
         raise RefusedError(
             f"{number} of {len({copy.file.id for copy in copies})} files are needed:"
             f" {some([str(need) for need in needs], SHOWN)}",
-            remedy=f"nothing was removed; needed by {some(attempts, SHOWN)}: facade junk says that data are junk,"
+            remedy=f"these stay; needed by {some(attempts, SHOWN)}: facade junk says that data are junk,"
             " facade untag takes a tag off",
         )
 
@@ -103,13 +103,15 @@ def remove(registry: Registry, site: Site, copies: Sequence[Copy], progress: Cal
     """Remove *copies*; what cannot be removed stays known where it is, and the others go.
 
     Raises:
-        RefusedError: meanwhile somebody needs one.
+        RefusedError: somebody needs one. At first, then nothing is removed; or since then.
         InputError, RegistryError: an archive is not described, or the registry cannot be reached.
     """
     gone, failed = list[Copy](), list[str]()
+    newest = max([attempt.id for attempt in registry.attempts(limit=1)], default=0)
+    ensure_unneeded(registry, copies)
     with ThreadPoolExecutor(THREADS, "facade-rm") as pool:
         for archive, batch in _batches(copies):
-            ensure_unneeded(registry, batch)
+            ensure_unneeded(registry, batch, newest)
             opened = open_archive(*site.place(archive))
             problems = list(pool.map(partial(_removed, opened), batch))
             done = [copy for copy, problem in zip(batch, problems, strict=True) if not problem]

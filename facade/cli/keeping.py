@@ -58,7 +58,8 @@ def files(
         output.plain_json([_plain(one) for one in found])
     elif paths:
         for one in found:
-            click.echo("".join(f"{_path(one, archive)}\n"), nl=False) if one.places else None
+            if one.places:
+                click.echo(_path(one, archive))
     else:
         _show(found[: limit or SHOWN])
         more = ", and more (-n, --paths and --json show them)" if not limit and len(found) > SHOWN else ""
@@ -122,7 +123,10 @@ def junk(attempt: str, undo: bool) -> int:
                 )
         state = "active" if undo else "junk"
         opened.set_data_state(found.id, state)
+        followers = opened.care.followers(found.id)
     talk(f"data of {found.name} {'were already' if found.data_state == state else 'are now'} {state}")
+    if followers and not undo:
+        talk(f"{some(followers, 5)} read files of it, or took them: those stay as long as they are needed")
     return DONE
 
 
@@ -139,8 +143,8 @@ def rm(things: tuple[str, ...], archive: str, dry_run: bool, as_json: bool) -> i
     """
     with registry() as opened:
         wanted = removal.wanted(opened, site(), things, archive)
-        removal.ensure_unneeded(opened, wanted)
         if dry_run:
+            removal.ensure_unneeded(opened, wanted)
             done = removal.Removed(tuple(wanted), ())
         else:
             with Progress(console=output.console(err=True), transient=True, disable=not interactive()) as bars:

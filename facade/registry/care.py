@@ -37,9 +37,13 @@ class Care:
         """Raise InputError, with a tag near it, if no attempt carries *tag*."""
         finding.ensure(self._session, "proctag", "tag", tag, "tag")
 
-    def needs(self, ids: Sequence[int]) -> list[Need]:
+    def needs(self, ids: Sequence[int], after: int = 0) -> list[Need]:
         """Return who needs the files *ids*, ordered by file (`dependents.needs`)."""
-        return dependents.needs(self._session, ids)
+        return dependents.needs(self._session, ids, after)
+
+    def followers(self, attempt_id: int) -> list[str]:
+        """Return the other attempts, not junk, that read files of an attempt, or took some of them."""
+        return dependents.followers(self._session, attempt_id)
 
     def page(self, archive: str, after: int, limit: int, attempt: int | None, under: str) -> list[Copy]:
         """Return what should lie in *archive*, in the order of ids from *after* on (`holdings.page`)."""

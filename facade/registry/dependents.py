@@ -37,7 +37,16 @@ select a.id, a.unitname, a.reqnum, a.attnum, a.data_state,
 UNFINISHED = """
 select a.unitname, a.reqnum, a.attnum, coalesce(a.run_plan_id, a.plan_id) as plan_id
   from pfw_attempt a join task t on t.id = a.task_id
- where a.data_state = 'active' and t.state <> 'succeeded'
+ where a.data_state = 'active' and t.state <> 'succeeded' and a.id > %s
+"""
+FOLLOWERS = """
+select a.unitname, a.reqnum, a.attnum from pfw_attempt a
+ where a.data_state = 'active' and a.id <> %(attempt)s and (
+   exists (select from left_out o join quantum q on q.task_id = o.source_task_id
+            where o.pfw_attempt_id = a.id and q.pfw_attempt_id = %(attempt)s)
+   or a.id in (select e.pfw_attempt_id from desfile d join opm_used u on u.desfile_id = d.id
+                 join pfw_exec e on e.task_id = u.task_id where d.pfw_attempt_id = %(attempt)s))
+ order by a.id
 """
 
 
@@ -55,12 +64,18 @@ class Need(NamedTuple):
         return f"{self.name} is {self.how} {self.attempt}{tagged}"
 
 
-def needs(session: Session, ids: Sequence[int]) -> list[Need]:
-    """Return who needs the files *ids*, ordered by file."""
+def followers(session: Session, attempt_id: int) -> list[str]:
+    """Return the other live attempts that read files of an attempt, or took some of them."""
+    rows = session.rows(FOLLOWERS, {"attempt": attempt_id})
+    return [attempt_name(row["unitname"], row["reqnum"], row["attnum"]) for row in rows]
+
+
+def needs(session: Session, ids: Sequence[int], after: int = 0) -> list[Need]:
+    """Return who needs the files *ids*, ordered by file; plans are looked into of attempts with ids above *after*."""
     edges = session.tuples(NEEDS, {"ids": list(ids)})
     live = {row["id"]: row for row in session.rows(LIVE, (sorted({row[3] for row in edges if row[3] is not None}),))}
     found = [_need(file, name, how, live[attempt]) for file, name, how, attempt in edges if attempt in live]
-    found += _planned(session, ids, {(one.id, one.attempt) for one in found})
+    found += _planned(session, ids, {(one.id, one.attempt) for one in found}, after)
     return sorted(found)
 
 
@@ -69,9 +84,9 @@ def _need(file: int, name: str, how: str, attempt: dict[str, Any]) -> Need:
     return Need(file, name, how, called, tuple(attempt["tags"]))
 
 
-def _planned(session: Session, ids: Sequence[int], known: Collection[tuple[int, str]]) -> Iterator[Need]:
+def _planned(session: Session, ids: Sequence[int], known: Collection[tuple[int, str]], after: int) -> Iterator[Need]:
     """Yield what attempts that are not done are going to read."""
-    unfinished = session.rows(UNFINISHED)
+    unfinished = session.rows(UNFINISHED, (after,))
     if not unfinished:
         return
     rows = session.tuples("select id, filename, compression from desfile where id = any(%s)", (list(ids),))

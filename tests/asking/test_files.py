@@ -79,7 +79,7 @@ def test_junk_is_removed_and_stays_known(place: Place) -> None:
 def test_what_others_need_is_not_removed_and_it_is_told_who_needs_it(place: Place) -> None:
     run, before = place.world.facade, place.present()
     run("untag", "Ht0_r11p01", "PROTO-0.1")
-    run("junk", "Ht0_r11p01")
+    assert "Ht0_r11p02 read files of it, or took them" in run("junk", "Ht0_r11p01").stderr
     told = run("rm", "Ht0_r11p01", code=4).stderr
     assert "calexp-HSC-I-0-0x1-r11p01.fits is read by Ht0_r11p02" in told and "needed by Ht0_r11p02" in told
     assert "taken by Ht0_r11p02" in told and place.present() == before

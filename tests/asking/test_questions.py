@@ -104,3 +104,24 @@ def test_readers_may_ask_every_question(place: Place) -> None:
                 words = shlex.split(query.example)[3:]
                 values = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
                 assert session.rows(query.bound(), values), query.name
+
+
+LARGE = {"task", "task_event", "desfile", "quantum", "pfw_job", "pfw_exec", "pfw_wrapper", "file_location", "opm_used",
+         "opm_was_derived_from", "task_message", "task_message_count", "left_out", "image", "calibration"}  # fmt: skip
+
+
+def test_no_question_needs_to_read_all_of_a_large_table(place: Place) -> None:
+    """With sequential scans forbidden, one that is there all the same has no index in its place."""
+    with Registry.open(place.address) as registry, registry._session.transaction() as cursor:
+        cursor.execute("set local enable_seqscan = off")
+
+        def read(text: str, values: dict[str, str]) -> set[str]:
+            cursor.execute(f"explain {text}", values)
+            steps = [row["QUERY PLAN"] for row in cursor.fetchall()]
+            return {step.partition("Seq Scan on ")[2].split()[0] for step in steps if "Seq Scan on" in step} & LARGE
+
+        assert read("select * from desfile where filesize = 3", {}) == {"desfile"}
+        for query in QUERIES.values():
+            words = shlex.split(query.example)[3:]
+            values = dict(zip((word.removeprefix("--") for word in words[::2]), words[1::2], strict=True))
+            assert read(query.bound(), values) == set(), query.name
