@@ -104,14 +104,16 @@ def test_who_is_done_has_made_the_server_write_to_its_disk(tmp_path: Path) -> No
         writer = session.rows("select pid from pg_stat_activity where backend_type = 'walwriter'")[0]["pid"]
         ids = submit(registry)
         os.kill(writer, signal.SIGSTOP)  # it would write by itself, sooner or later
-        teller = Reporter(server.address())
-        put(teller, Receipt(ids).started().ended().lines)
-        time.sleep(2 * reporter.SETTLE_AFTER)  # the first time, it may write for reasons of its own
-        put(teller, Receipt(ids, run=2).started().ended().lines)
-        assert teller.close(30)
-        behind = "select pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() as bytes"
-        assert session.rows(behind) == [{"bytes": 0}]
-        os.kill(writer, signal.SIGCONT)
+        try:
+            teller = Reporter(server.address())
+            put(teller, Receipt(ids).started().ended().lines)
+            time.sleep(2 * reporter.SETTLE_AFTER)  # the first time, it may write for reasons of its own
+            put(teller, Receipt(ids, run=2).started().ended().lines)
+            assert teller.close(30)
+            behind = "select pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() as bytes"
+            assert session.rows(behind) == [{"bytes": 0}]
+        finally:
+            os.kill(writer, signal.SIGCONT)
     quit_at_once(server)
 
 
