@@ -62,13 +62,20 @@ def comment(column: Mapping[str, str]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def changed(session: Session, filetypes: Mapping[str, FileType]) -> dict[str, FileType]:
-    """Return those of *filetypes* that the database does not know as they are."""
+def changed(session: Session, filetypes: Mapping[str, FileType], *, words: bool = True) -> dict[str, FileType]:
+    """Return those of *filetypes* that the database does not know as they are.
+
+    Without *words* only tables, columns and their types count, not where values come from and what they mean.
+    """
+
+    def told(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        return found if words else {name: column["type"] for name, column in found.items()}
+
     known = {row["name"]: row for row in session.rows("select name, metadata_table, columns from filetype")}
     return {
         name: definition
         for name, definition in filetypes.items()
         if name not in known
-        or known[name]["columns"] != columns(definition)
+        or told(known[name]["columns"]) != told(columns(definition))
         or known[name]["metadata_table"] != (definition["metadata_table"] or None)
     }

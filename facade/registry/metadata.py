@@ -21,7 +21,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTab
 from facade.errors import InputError
 from facade.metadata import RESERVED
 from facade.registry import definitions
-from facade.registry.connection import Session, StatementError, engine
+from facade.registry.connection import DENIED, Session, StatementError, engine
 from facade.registry.values import FileType
 
 TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -81,6 +81,11 @@ def ensure_metadata_tables(session: Session, filetypes: Mapping[str, FileType]) 
         try:
             return _ensure_all(session, changed, wanted)
         except StatementError as error:
+            if error.sqlstate == DENIED:
+                if not definitions.changed(session, filetypes, words=False):
+                    return []  # the owner's words on the columns stand
+                remedy = "have the owner of the database run 'facade db upgrade --definitions FILE'"
+                raise StatementError(error.message, sqlstate=DENIED, remedy=remedy) from error
             if error.sqlstate != BUSY:
                 raise
             if tries_left == 1:

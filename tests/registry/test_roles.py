@@ -20,7 +20,7 @@ from facade.registry.embedded import Embedded
 from facade.registry.face import Registry
 from facade.registry.reporter import JOB_REPORT, Reporter
 from facade.registry.runs import encode
-from facade.registry.values import Ids
+from facade.registry.values import Column, Ids
 from facade.states import State
 
 pytest_plugins = ["database"]
@@ -66,9 +66,13 @@ def own(registry: Registry) -> Registry:
     return registry
 
 
-@pytest.fixture
-def postgres_database(own: Registry) -> str:
-    return own.address.url.rpartition("/")[2]
+@pytest.fixture(scope="module")
+def unchanged(postgres: Embedded, template: str) -> Iterator[Registry]:
+    """As `own`, for tests that change nothing."""
+    with Registry.open(make_database(postgres, template)) as opened:
+        schema.upgrade(opened.address)
+        opened.ensure_metadata_tables(FILETYPES)
+        yield opened
 
 
 def session(registry: Registry, kind: str) -> Session:
@@ -77,15 +81,19 @@ def session(registry: Registry, kind: str) -> Session:
     return Session(address)
 
 
-@pytest.fixture
-def operator(own: Registry, postgres_database: str, tmp_path: Path) -> Iterator[Registry]:
+@pytest.fixture(scope="module")
+def operator(unchanged: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Somebody who was granted the role of operators."""
-    name = f"{postgres_database}_alice"
-    own._session.rows(f"create role {name} login password 'wonder' in role {postgres_database}_submit")
-    passfile = tmp_path / "alice.pgpass"
+    name = f"{database_of(unchanged)}_alice"
+    unchanged._session.rows(f"create role {name} login password 'wonder' in role {database_of(unchanged)}_submit")
+    passfile = tmp_path_factory.mktemp("alice") / "pgpass"
     write_passfile(passfile, ["*"], name, "wonder")
-    with Registry.open(Address(own.address.url.replace("facade_owner", name), passfile)) as opened:
+    with Registry.open(Address(unchanged.address.url.replace("facade_owner", name), passfile)) as opened:
         yield opened
+
+
+def database_of(registry: Registry) -> str:
+    return registry.address.url.rpartition("/")[2]
 
 
 def refused(session: Session, statement: str, *params: object) -> None:
@@ -98,18 +106,19 @@ def refused(session: Session, statement: str, *params: object) -> None:
 
 
 @pytest.mark.parametrize("statement", WRITES + DEFINITIONS + SECRETS)
-def test_jobs_may_not(own: Registry, statement: str) -> None:
-    with closing(session(own, "job")) as job:
+def test_jobs_may_not(unchanged: Registry, statement: str) -> None:
+    with closing(session(unchanged, "job")) as job:
         if statement.startswith("copy"):
             statement = "select plan_id from plan"
         refused(job, statement)
 
 
-def test_jobs_see_nothing_of_other_attempts_and_become_nobody_else(own: Registry, postgres_database: str) -> None:
-    with closing(session(own, "job")) as job:
+def test_jobs_see_nothing_of_other_attempts_and_become_nobody_else(unchanged: Registry) -> None:
+    name = database_of(unchanged)
+    with closing(session(unchanged, "job")) as job:
         for table in (*OTHERS, "pfw_wrapper", "image", "alembic_version"):
             refused(job, f"select * from {table}")
-        for role in ("facade_owner", f"{postgres_database}_submit", f"{postgres_database}_reader"):
+        for role in ("facade_owner", f"{name}_submit", f"{name}_reader"):
             refused(job, f"set role {role}")
         for call in (
             "report(array[gen_random_uuid()], array['[]'::jsonb])",
@@ -248,8 +257,8 @@ def test_the_search_path_of_a_job_does_not_mislead_what_it_calls(own: Registry, 
 
 
 @pytest.mark.parametrize("statement", WRITES + DEFINITIONS + SECRETS[:-1])
-def test_readers_may_not(own: Registry, statement: str) -> None:
-    with closing(session(own, "reader")) as reader:
+def test_readers_may_not(unchanged: Registry, statement: str) -> None:
+    with closing(session(unchanged, "reader")) as reader:
         refused(reader, statement)
 
 
@@ -303,22 +312,29 @@ def test_operators_may_do_their_work(operator: Registry, tmp_path: Path) -> None
     assert [row["filename"] for row in operator.ancestors("calexp-1.fits")] == ["calexp-1.fits", "raw1.fits"]
     assert operator.run_sql("select current_user::text").rows[0][0].endswith("_reader")
     assert operator.roles().problems == ()
-    with pytest.raises(RegistryError, match="may not do this"):
+    with pytest.raises(RegistryError, match=r"may not do this: .*\n.*facade db upgrade --definitions FILE"):
         operator.ensure_metadata_tables({"x": {"metadata_table": "x", "columns": {"a": {"type": "int"}}}})
+
+
+def test_an_operators_other_words_on_a_column_do_not_count(operator: Registry, own: Registry) -> None:
+    columns: dict[str, Column] = {"visit": {"type": "int", "unit": "mine"}, "ccd": {"type": "int"}}
+    assert operator.ensure_metadata_tables({"raw": {"metadata_table": "image", "columns": columns}}) == []
+    words = own.run_sql("select columns from filetype where name = 'raw'").rows
+    assert words == (({"visit": {"type": "int"}, "ccd": {"type": "int"}},),)
 
 
 # -- making them
 
 
-def test_upgrading_again_mends_what_was_spoilt(own: Registry, tmp_path: Path, postgres_database: str) -> None:
-    ids = submit(own)
+def test_upgrading_again_mends_what_was_spoilt(own: Registry, tmp_path: Path) -> None:
+    name, ids = database_of(own), submit(own)
     first = own.address_for_jobs("a", ids.attempt_id, tmp_path)
     assert own.upgrade(rights=True) == schema.newest()
     connect(first).close()  # its password is the same
     with closing(session(own, "job")) as job:
-        job.rows(f"alter role {postgres_database}_job set search_path = nowhere")
-        job.rows(f"alter role {postgres_database}_job password 'mine alone'")
-    own._session.rows(f"grant select on plan to {postgres_database}_job")
+        job.rows(f"alter role {name}_job set search_path = nowhere")
+        job.rows(f"alter role {name}_job password 'mine alone'")
+    own._session.rows(f"grant select on plan to {name}_job")
     (problem,) = own.roles().problems
     assert "jobs cannot log in" in problem
     own.upgrade(rights=True)
