@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -62,11 +63,9 @@ def revive() -> None:
 
 
 def _external(here: Site) -> Address:
-    handed_on = Address.received(os.environ)
-    if handed_on is not None and handed_on.url == here.database and os.environ.get("PGPASSFILE"):
-        return handed_on
     assert here.database is not None
-    return Address.parse(here.database, here.home)
+    found, passfile = Address.parse(here.database, here.home), os.environ.get("PGPASSFILE")
+    return replace(found, passfile=Path(passfile)) if passfile and found.passfile is None else found
 
 
 @contextmanager

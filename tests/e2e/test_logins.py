@@ -96,6 +96,13 @@ def test_status_and_upgrade_tell_who_logs_in(site: World) -> None:
     assert "service sky: PostgreSQL" in done.stdout and "jobs log in as" in done.stderr
     assert site.facade("db", "url").stdout == "postgresql://?service=sky\n"
     assert site.facade("db", "psql", "-Atc", "select current_user").stdout.startswith("logins_")
+    passfile = site.home / "mine.pgpass"
+    passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
+    passfile.chmod(0o600)
+    own = site.with_environment({"PGPASSFILE": str(passfile), "PGPASSWORD": ""})
+    told = own.facade("db", "url").stdout.strip()
+    assert told == f"postgresql://?service=sky&passfile={passfile}"
+    assert own.facade("db", "psql", "-Atc", "select 1").stdout == "1\n"
     assert site.rows("select current_user::text ~ '_reader$' as reads") == [{"reads": True}]
     assert (
         "may only read what readers may: permission denied"
