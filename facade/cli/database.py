@@ -101,9 +101,16 @@ def _tell(roles: Roles) -> None:
 
 
 @db.command()
-def url() -> int:
+@click.option("--reader", is_flag=True, help="That of the role that may only read: for notebooks, say.")
+def url(reader: bool) -> int:
     """Print the URL of the database, for psql and other programs; the password stays in a file of its own."""
     where = address()
+    if reader:
+        with Registry.open(where) as opened:
+            found = opened.address_for_readers(site().home / "credentials")
+        if found is None:
+            raise InputError("this database has no role for readers that you may use", remedy="see 'facade db status'")
+        where = found
     click.echo(where.with_option("passfile", str(where.passfile)) if where.passfile else where.url)
     return DONE
 

@@ -129,6 +129,10 @@ class Registry:
         """Return how it stands with the roles of this database."""
         return roles.state(self._session)
 
+    def address_for_readers(self, folder: Path) -> Address | None:
+        """Return as whom other programs may read, with a password file in *folder*; None if there is no such role."""
+        return roles.for_readers(self._session, folder)
+
     def address_for_jobs(self, name: str, attempt_id: int | None, folder: Path) -> Address:
         """Return as whom jobs of attempt *name* report: with a token of their own, in a password file in *folder*.
 

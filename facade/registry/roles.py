@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from facade.errors import RegistryError
 from facade.registry.address import Address, url_of, write_passfile
@@ -183,6 +184,18 @@ def login(session: Session, kind: str) -> Address | None:
     return Address(_route(session.connection(), found[0]["rolname"]), password=found[0]["password"])
 
 
+def for_readers(session: Session, folder: Path) -> Address | None:
+    """Return the address with which notebooks and other programs may read, its password in a file in *folder*; None if
+    this database has no role for that, or we may not use it."""
+    found = login(session, "reader")
+    if found is None:
+        return None
+    role = str(urlsplit(found.url).username)
+    passfile = _passfile(folder, "reader", found.url)
+    write_passfile(passfile, ["*"], unquote(role), found.password)
+    return Address(found.url, passfile)
+
+
 def for_jobs(session: Session, name: str, attempt_id: int | None, folder: Path) -> Address | None:
     """Return the address with which jobs of attempt *name* log in, and mint a token for them.
 
@@ -205,10 +218,14 @@ def for_jobs(session: Session, name: str, attempt_id: int | None, folder: Path) 
         return None
     role = found[0]["rolname"]
     url = _route(session.connection(), role)
-    passfile = folder / f"{name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.pgpass"
+    passfile = _passfile(folder, name, url)
     if attempt_id is not None:
         write_passfile(passfile, ["*"], role, found[0]["password"], token)
     return Address(url, passfile)
+
+
+def _passfile(folder: Path, name: str, url: str) -> Path:
+    return folder / f"{name}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.pgpass"
 
 
 def _asked(session: Session, statement: str, params: tuple[Any, ...]) -> list[dict[str, Any]]:

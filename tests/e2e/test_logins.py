@@ -14,7 +14,7 @@ from e2e.test_site import CAMPAIGN
 from e2e.world import World
 from pool import CondorPool
 
-from facade.registry.connection import connect
+from facade.registry.connection import Address, connect
 from facade.registry.embedded import Embedded
 
 pytest_plugins = ["database"]
@@ -96,6 +96,9 @@ def test_status_and_upgrade_tell_who_logs_in(site: World) -> None:
     assert "service sky: PostgreSQL" in done.stdout and "jobs log in as" in done.stderr
     assert site.facade("db", "url").stdout == "postgresql://?service=sky\n"
     assert site.facade("db", "psql", "-Atc", "select current_user").stdout.startswith("logins_")
+    reading = site.facade("db", "url", "--reader").stdout.strip()
+    with closing(connect(Address(reading))) as connection:
+        assert connection.info.user.endswith("_reader")
     passfile = site.home / "mine.pgpass"
     passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
     passfile.chmod(0o600)
