@@ -99,11 +99,9 @@ def report(registry: Registry, attempt: Attempt) -> Report:
 
 def attempts(registry: Registry, limit: int) -> list[tuple[Attempt, dict[State, int]]]:
     """Return the newest attempts with the number of their quanta by state, after making the registry true."""
-    found = []
-    for attempt in registry.attempts(limit=limit):
-        settled, _, _ = _settled(registry, attempt)
-        found.append((settled, _totals(registry.overview(settled.id))))
-    return found
+    settled = [_settled(registry, attempt)[0] for attempt in registry.attempts(limit=limit)]
+    totals = registry.totals([attempt.id for attempt in settled])
+    return [(attempt, totals[attempt.id]) for attempt in settled]
 
 
 def _totals(overview: Overview) -> dict[State, int]:

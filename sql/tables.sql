@@ -20,6 +20,7 @@ create table task (
   exec_host text,
   run smallint not null default 0
 ) with (fillfactor = 80);
+create index task_by_root on task (root_task_id) where kind = 'quantum';
 comment on table task is 'everything that runs, with its current state; run counts how often it was started';
 comment on column task.status is 'exit code; 128 + signal if a signal ended the program';
 

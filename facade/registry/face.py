@@ -264,6 +264,10 @@ class Registry:
         """
         return overview.overview(self._session, attempt_id)
 
+    def totals(self, attempt_ids: Sequence[int]) -> dict[int, dict[State, int]]:
+        """Return how many quanta of each state attempts have."""
+        return overview.totals(self._session, attempt_ids)
+
     def job_states(self, attempt_id: int) -> dict[int, State]:
         """Return the state of each job, by jobnum."""
         return runs.job_states(self._session, attempt_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from facade.errors import InputError
 from facade.registry import growth, runs
@@ -10,6 +11,11 @@ from facade.registry.connection import Session
 from facade.registry.values import Count, Failure, Message, Overview, RunningJob
 from facade.states import State
 
+TOTALS = """
+select a.id, t.state::text, count(*) as quanta
+  from pfw_attempt a join task t on t.root_task_id = a.task_id and t.kind = 'quantum'
+ where a.id = any(%s) group by a.id, t.state
+"""
 MESSAGES = 3
 """Messages of its programs that a failed quantum is shown with."""
 BLOCKS = """
@@ -62,6 +68,14 @@ select j.task_id, j.jobnum, t.run, t.exec_host as host, j.batch_id, j.slot, t.st
  where j.pfw_attempt_id = %s and t.state in ('staging', 'running', 'saving')
  order by j.jobnum
 """
+
+
+def totals(session: Session, attempt_ids: Sequence[int]) -> dict[int, dict[State, int]]:
+    """Return how many quanta of each state attempts have."""
+    found: dict[int, dict[State, int]] = {number: {} for number in attempt_ids}
+    for row in session.rows(TOTALS, (list(attempt_ids),)):
+        found[row["id"]][State(row["state"])] = row["quanta"]
+    return found
 
 
 def overview(session: Session, attempt_id: int) -> Overview:

@@ -53,14 +53,14 @@ select t.id, t.kind::text, coalesce(e.name, t.name), e.argv, coalesce(e.version,
  order by t.id
 """
 
+# by what read or was made, never by what was read: a calibration has been read by everybody (offset 0 insists)
 USED = """
-select u.task_id, u.desfile_id from unnest(%(executions)s::bigint[]) w (id) join opm_used u on u.task_id = w.id
- where u.desfile_id = any(%(ids)s::bigint[]) order by 1, 2
+select u.task_id, u.desfile_id from unnest(%(executions)s::bigint[]) w (id)
+ cross join lateral (select * from opm_used where task_id = w.id offset 0) u order by 1, 2
 """
 DERIVED = """
 select w.child_desfile_id, w.parent_desfile_id from unnest(%(ids)s::bigint[]) c (id)
-  join opm_was_derived_from w on w.child_desfile_id = c.id
- where w.parent_desfile_id = any(%(ids)s::bigint[]) order by 1, 2
+ cross join lateral (select * from opm_was_derived_from where child_desfile_id = c.id offset 0) w order by 1, 2
 """
 
 
@@ -95,13 +95,13 @@ def graph(session: Session, about: str, directions: Sequence[str], depth: int | 
     files = {row[0]: _file(row, depths[row[0]]) for row in session.tuples(FILES, {"ids": ids})}
     makers = sorted({one.made_by for one in files.values() if one.made_by is not None})
     executions = {row[0]: _execution(row) for row in session.tuples(EXECUTIONS, {"ids": makers})}
-    wanted = {"executions": makers, "ids": ids}
+    used, derived = session.tuples(USED, {"executions": makers}), session.tuples(DERIVED, {"ids": ids})
     return Graph(
         about=about,
         files=files,
         executions=executions,
-        used=tuple((task, file) for task, file in session.tuples(USED, wanted)),
-        derived=tuple((child, parent) for child, parent in session.tuples(DERIVED, wanted)),
+        used=tuple((task, file) for task, file in used if file in files),
+        derived=tuple((child, parent) for child, parent in derived if parent in files),
     )
 
 
