@@ -343,6 +343,18 @@ def test_upgrading_again_mends_what_was_spoilt(own: Registry, tmp_path: Path) ->
         assert job.rows("show search_path") == [{"search_path": '"$user", public'}]
 
 
+def test_no_password_is_in_a_statement_that_the_server_logs(postgres: Embedded, database: Address) -> None:
+    with Registry.open(database) as registry:
+        registry._session.rows(f"alter database {database_of(registry)} set log_statement = 'all'")
+        registry._session.close()
+        registry.upgrade()
+        logged = "".join(path.read_text() for path in (postgres.data / "log").iterdir())
+        assert f"create role {database_of(registry)}_job" in logged
+        for kind in roles.LOGINS:
+            found = roles.login(registry._session, kind)
+            assert found is not None and found.password and found.password not in logged
+
+
 def test_databases_of_one_server_have_roles_of_their_own(own: Registry, postgres: Embedded, template: str) -> None:
     other = make_database(postgres, template)
     schema.upgrade(other)
