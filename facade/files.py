@@ -48,6 +48,11 @@ class FileType:
     """Name or number of the HDU that has the rows; "" for the first table."""
 
     @property
+    def contents_types(self) -> dict[str, str]:
+        """Columns of the table for the rows -> type."""
+        return {name: kind for name, kind, _ in self.contents}
+
+    @property
     def planned(self) -> tuple[tuple[str, str], ...]:
         """Columns that planning fills, each with the name of the variable, key or column that it is filled from.
 

@@ -18,7 +18,9 @@ from test_ingest import Place
 
 from facade.errors import InputError
 from facade.files import FileType
-from facade.ingest import BAD, NEW, PRESENT, catalogues
+from facade.ingest import BAD, NEW, PRESENT, catalogues, definition_of
+from facade.registry import schema
+from facade.registry.connection import Address, StatementError, write_passfile
 from facade.registry.face import Registry
 from facade.wcl import loads
 
@@ -207,6 +209,28 @@ def test_many_catalogues_by_several_processes(registry: Registry, tmp_path: Path
         (sum(range(60)), sum(n * n for n in range(60))),
     )
     assert {one.state for one in here.ingest(here.source, filetype="cat")} == {PRESENT}
+
+
+def test_operators_need_the_owner_for_tables_only(registry: Registry, tmp_path: Path) -> None:
+    schema.upgrade(registry.address)
+    name = registry.address.url.rpartition("/")[2]
+    registry._session.rows(f"create role {name}_alice login password 'wonder' in role {name}_submit")
+    passfile = tmp_path / "pgpass"
+    write_passfile(passfile, ["*"], f"{name}_alice", "wonder")
+    address = Address(registry.address.url.replace("facade_owner", f"{name}_alice"), passfile)
+    own = place(registry, tmp_path)
+    path = as_csv(own.source / "c.csv", ROWS)
+    with Registry.open(address) as alices:
+        hers = place(alices, tmp_path)
+        registry.ensure_metadata_tables({"cat": definition_of(own.document, "cat").definition()})  # type: ignore[dict-item]
+        with pytest.raises(StatementError, match=r"(?s)may not make or widen the table 'source'.*facade db upgrade"):
+            hers.ingest(path, filetype="cat")
+        definition = definition_of(own.document, "cat")
+        assert registry.intake.ensure_table(definition.contents_table, definition.contents_types) == [
+            "table source is new, for rows of files, with 6 columns"
+        ]
+        (found,) = hers.ingest(path, filetype="cat")
+        assert (found.state, found.rows) == (NEW, 3)
 
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

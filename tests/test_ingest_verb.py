@@ -80,6 +80,17 @@ def test_what_is_missing_or_wrong_on_the_command_line(world: World) -> None:
     assert "no such file" in done.stderr and "nothing was registered" in done.stderr
 
 
+def test_an_upgrade_makes_the_tables_for_rows(world: World) -> None:
+    text = "<filetype_metadata>\n<c>\ncontents_table = rows\n<contents>\na = int\n</contents>\n</c>\n"
+    text += "</filetype_metadata>\n"
+    (world.home / "c.wcl").write_text(text)
+    told = world.facade("db", "upgrade", "--definitions", "c.wcl").stderr
+    assert "table rows is new, for rows of files, with 1 columns" in told
+    (world.home / "c.wcl").write_text(text.replace("a = int", "a = int\nb = text"))
+    assert "column b of table rows is new" in world.facade("db", "upgrade", "--definitions", "c.wcl").stderr
+    assert "table rows" not in world.facade("db", "upgrade", "--definitions", "c.wcl").stderr
+
+
 def children(pid: int) -> list[int]:
     try:
         found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -75,12 +75,16 @@ def upgrade(definitions: Path | None) -> int:
     """
     from facade.cli.defining import defined, recorded  # reads campaigns
 
-    wanted = recorded(defined(definitions))
+    known = defined(definitions)
+    wanted = recorded(known)
     with Registry.open(address()) as opened:
         talk(f"tables are at version {opened.upgrade(rights=True)}")
         _tell(opened.roles())
         for line in opened.ensure_metadata_tables(wanted):
             talk(line)
+        for one in known.values():
+            for line in opened.intake.ensure_table(one.contents_table, one.contents_types) if one.contents else ():
+                talk(line)
         for column in opened.unclaimed_columns():
             table, _, name = column.partition(".")
             talk(

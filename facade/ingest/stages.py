@@ -116,8 +116,7 @@ class Ingestion:
     def _prepare(self) -> None:
         self._registry.ensure_metadata_tables(self._types)
         if self._definition.contents:
-            columns = {name: kind for name, kind, _ in self._definition.contents}
-            self._registry.intake.ensure_table(self._definition.contents_table, columns)
+            self._registry.intake.ensure_table(self._definition.contents_table, self._definition.contents_types)
         self._registry.set_archive(self._site.archive, self._site.archive_root)
 
     def _reader(self, folder: Path) -> Reader:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from facade.errors import InputError
-from facade.registry.connection import Cursor, Session
+from facade.registry.connection import DENIED, Cursor, Session, StatementError
 from facade.registry.values import FileKey
 
 STORED = {
@@ -42,11 +42,12 @@ class Catalogue(NamedTuple):
     spool: Path
 
 
-def ensure_table(session: Session, table: str, columns: Mapping[str, str]) -> None:
-    """Make *table* with *columns* (name -> type), or add those that it lacks.
+def ensure_table(session: Session, table: str, columns: Mapping[str, str]) -> list[str]:
+    """Make *table* with *columns* (name -> type), or add those that it lacks; return what was done, in words.
 
     Raises:
         InputError: a name cannot be one, the table is not for rows of files, or a column is of another type.
+        RegistryError: it has to be made or widened, and the login may not.
     """
     for name in (table, *columns):
         if not NAME.fullmatch(name) or name in RESERVED:
@@ -55,18 +56,33 @@ def ensure_table(session: Session, table: str, columns: Mapping[str, str]) -> No
             )
     with session.transaction() as cursor:
         if _lacks(_columns(cursor, table), table, columns) == []:
-            return
-        cursor.execute("select pg_advisory_xact_lock(%s)", (CHANGING,))
-        lacks = _lacks(_columns(cursor, table), table, columns)
-        if lacks is None:
-            cursor.execute(
-                f'create table "{table}" (desfile_id bigint not null constraint "{table}_file" references desfile'
-                " on delete cascade, rownum int not null, primary key (desfile_id, rownum))"
-            )
-            cursor.execute(f'comment on table "{table}" is %s', (OURS,))
-            lacks = list(columns)
-        for name in lacks:
-            cursor.execute(f'alter table "{table}" add column "{name}" {STORED[columns[name]]}')
+            return []
+    try:
+        with session.transaction() as cursor:
+            cursor.execute("select pg_advisory_xact_lock(%s)", (CHANGING,))
+            return _change(cursor, table, columns)
+    except StatementError as error:
+        if error.sqlstate != DENIED:
+            raise
+        remedy = "have the owner of the database run 'facade db upgrade --definitions FILE'"
+        raise StatementError(
+            f"this login may not make or widen the table '{table}'", sqlstate=DENIED, remedy=remedy
+        ) from error
+
+
+def _change(cursor: Cursor, table: str, columns: Mapping[str, str]) -> list[str]:
+    lacks = _lacks(_columns(cursor, table), table, columns)
+    done = []
+    if lacks is None:
+        cursor.execute(
+            f'create table "{table}" (desfile_id bigint not null constraint "{table}_file" references desfile'
+            " on delete cascade, rownum int not null, primary key (desfile_id, rownum))"
+        )
+        cursor.execute(f'comment on table "{table}" is %s', (OURS,))
+        done, lacks = [f"table {table} is new, for rows of files, with {len(columns)} columns"], list(columns)
+    for name in lacks:
+        cursor.execute(f'alter table "{table}" add column "{name}" {STORED[columns[name]]}')
+    return done or [f"column {name} of table {table} is new" for name in lacks]
 
 
 def _columns(cursor: Cursor, table: str) -> dict[str, str] | None:

@@ -24,13 +24,14 @@ class Intake:
         """Return those of the files *ids* that have rows in *table*; none if there is no such table."""
         return contents.loaded(self._session, table, ids)
 
-    def ensure_table(self, table: str, columns: Mapping[str, str]) -> None:
-        """Make or widen a table for rows of files, of *columns* (name -> type).
+    def ensure_table(self, table: str, columns: Mapping[str, str]) -> list[str]:
+        """Make or widen a table for rows of files, of *columns* (name -> type); return what was done, in words.
 
         Raises:
             InputError: a name is unusable, or the table is used otherwise.
+            RegistryError: the login may not.
         """
-        contents.ensure_table(self._session, table, columns)
+        return contents.ensure_table(self._session, table, columns)
 
     def register(
         self,
