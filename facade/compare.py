@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 from facade.archive import Archive, Listed
 from facade.archive.parts import PART
-from facade.errors import FacadeError, MissingInputError, RefusedError
+from facade.errors import FacadeError, MissingInputError, RefusedError, TransferError
 from facade.registry import Registry
 from facade.registry.holdings import Registered
 from facade.registry.locations import Copy
@@ -35,6 +35,8 @@ KINDS = {
 }
 PAGE = 2000
 THREADS = 8
+ENOUGH = 20
+"""Files that cannot be looked at, after which it is the archive that cannot be reached."""
 
 
 class Finding(NamedTuple):
@@ -57,6 +59,8 @@ class Wish:
     attempt: int | None = None
     home: str = ""
     under: str = ""
+    only_registered: bool = False
+    """Do not look for files that nobody registered."""
     checksum: bool = False
     forget: bool = False
     record: bool = False
@@ -70,6 +74,7 @@ class Count:
 
     registered: int = 0
     present: int = 0
+    unreadable: int = 0
 
 
 def compare(
@@ -87,6 +92,9 @@ def compare(
             for found in pool.map(partial(_looked_at, archive, wish.checksum), page):
                 if found is None:
                     continue
+                count.unreadable += found.kind == UNREADABLE
+                if count.unreadable > ENOUGH:
+                    raise TransferError(f"more than {ENOUGH} files cannot be looked at: {found.detail}")
                 if found.kind == MISSING and wish.forget:
                     missing.append(found)
                 else:
@@ -94,6 +102,8 @@ def compare(
             count.registered += len(page)
             progress(len(page))
         yield from _forgotten(registry, archive, missing, count, wish)
+        if wish.only_registered:
+            return
         for listed in _batches(archive.files(wish.under or wish.home), PAGE):
             count.present += len(listed)
             yield from _unknown(registry, archive, wish, pool, listed)
@@ -119,19 +129,8 @@ def _looked_at(archive: Archive, checksum: bool, file: Copy) -> Finding | None:
     except MissingInputError:
         return Finding(MISSING, file.place, "went away meanwhile", file)
     except FacadeError as error:
-        if not _reachable(archive):
-            raise
         return Finding(UNREADABLE, file.place, error.message, file)
     return None
-
-
-def _reachable(archive: Archive) -> bool:
-    """Say whether the archive itself answers."""
-    try:
-        next(iter(archive.files("")), None)
-    except FacadeError:
-        return False
-    return True
 
 
 def _forgotten(

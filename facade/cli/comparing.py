@@ -97,6 +97,7 @@ def _side(opened: Registry, attempt: Attempt) -> Side:
 @click.option("--archive", "name", help="Which archive; without, the one at home.")
 @click.option("--attempt", help="Only what this attempt made.")
 @click.option("--under", default="", help="Only below this folder of the archive.")
+@click.option("--only-registered", is_flag=True, help="Do not look for what nobody registered.")
 @click.option("--checksum", is_flag=True, help="Read every file; without, its size will do.")
 @click.option("-j", "threads", type=click.IntRange(1, 64), default=8, help="Files looked at once.")
 @click.option("--forget-missing", is_flag=True, help="Have the registry forget that missing files lie here.")
@@ -105,8 +106,8 @@ def _side(opened: Registry, attempt: Attempt) -> Side:
 @click.option("--force", is_flag=True, help="Forget missing files even if not one file is there.")
 @click.option("--json", "as_json", is_flag=True, help="Every difference, as JSON on stdout.")
 def compare(
-    name: str | None, attempt: str | None, under: str, checksum: bool, threads: int, forget_missing: bool,
-    register_missing_location: bool, sweep: str | None, force: bool, as_json: bool,
+    name: str | None, attempt: str | None, under: str, only_registered: bool, checksum: bool, threads: int,
+    forget_missing: bool, register_missing_location: bool, sweep: str | None, force: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Hold an archive against the registry: files that are missing, extra, of other size or other content.
 
@@ -123,7 +124,7 @@ def compare(
         folder = under.strip("/")
         wish = comparing.Wish(
             attempt=made_by.id if made_by else None, home=made_by.archive_path or "" if made_by else "", under=folder,
-            checksum=checksum, forget=forget_missing,
+            only_registered=only_registered, checksum=checksum, forget=forget_missing,
             record=register_missing_location, force=force, threads=threads,
         )  # fmt: skip
         swept = archive.sweep(age) if age is not None else []

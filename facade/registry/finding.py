@@ -21,7 +21,7 @@ select d.id from desfile d {joins}
 FILES = """
 select d.id, d.filename, d.compression, d.filetype, d.filesize, d.checksum, d.created, d.pfw_attempt_id,
        a.unitname, a.reqnum, a.attnum, a.data_state,
-       array(select l.archive_name || e'\\n' || l.path || e'\\n' || coalesce(v.root, '')
+       array(select l.archive_name || e'\\x1f' || l.path || e'\\x1f' || coalesce(v.root, '')
                from file_location l join archive v on v.name = l.archive_name
               where l.desfile_id = d.id order by l.archive_name) as places
   from unnest(%(ids)s::bigint[]) with ordinality w (id, at) join desfile d on d.id = w.id
@@ -120,7 +120,7 @@ def find(session: Session, wanted: Wanted, *, metadata: bool = False) -> list[Fo
 
 def of_ids(session: Session, ids: Sequence[int]) -> list[Found]:
     """Return the files with these ids, in their order."""
-    return [_found(row) for row in session.rows(FILES, {"ids": list(ids)})]
+    return [_found(*row) for row in session.tuples(FILES, {"ids": list(ids)})]
 
 
 def unknown(session: Session, name: str) -> InputError:
@@ -129,6 +129,12 @@ def unknown(session: Session, name: str) -> InputError:
     close = difflib.get_close_matches(name, around, n=3)
     remedy = f"did you mean {' or '.join(close)}?" if close else "look for it: facade files '*PART OF ITS NAME*'"
     return InputError(f"no file is registered as {name!r}", remedy=remedy)
+
+
+def storable(text: str) -> None:
+    """Raise InputError if no database can hold *text*: it has NULs, or bytes of a file name that are no UTF-8."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{text!r} is no text that a database can hold")
 
 
 def ensure(session: Session, table: str, column: str, value: str, what: str) -> None:
@@ -142,6 +148,8 @@ def ensure(session: Session, table: str, column: str, value: str, what: str) -> 
 
 
 def _check(session: Session, wanted: Wanted) -> None:
+    for text in (*wanted.names, wanted.tag, wanted.filetype, wanted.archive):
+        storable(text)
     if wanted.tag:
         ensure(session, "proctag", "tag", wanted.tag, "tag")
     if wanted.archive:
@@ -229,14 +237,14 @@ def _registered(session: Session, name: str) -> bool:
     return bool(session.rows(f"select 1 from desfile d where {test} limit 1", values))  # noqa: S608
 
 
-def _found(row: Mapping[str, Any]) -> Found:
-    unit, name = row["unitname"], ""
-    if unit is not None:
-        name = attempt_name(unit, row["reqnum"], row["attnum"])
+def _found(
+    number: int, filename: str, compression: str, filetype: str, size: int, checksum: str, created: Any,
+    attempt_id: int | None, unit: str | None, reqnum: int, attnum: int, data_state: str | None, places: Sequence[str],
+) -> Found:  # fmt: skip
     return Found(
-        id=row["id"], key=(row["filename"], row["compression"]), filetype=row["filetype"], size=row["filesize"],
-        checksum=row["checksum"], created=row["created"], attempt_id=row["pfw_attempt_id"], attempt=name,
-        junk=row["data_state"] == "junk", places=tuple(Place(*one.split("\n", 2)) for one in row["places"]),
+        id=number, key=(filename, compression), filetype=filetype, size=size, checksum=checksum, created=created,
+        attempt_id=attempt_id, attempt=attempt_name(unit, reqnum, attnum) if unit is not None else "",
+        junk=data_state == "junk", places=tuple(Place(*one.split("\x1f", 2)) for one in places),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from facade.errors import InputError, RefusedError, RegistryError
 from facade.registry.connection import DENIED, PATIENCE, Address, Cursor, Session, StatementError
+from facade.registry.finding import storable
 from facade.registry.values import Answer
 
 HEAD = re.compile(r"-- (?P<name>[a-z][a-z0-9-]*): (?P<description>.+)\n")
@@ -90,6 +91,8 @@ def run_named(session: Session, name: str, params: Mapping[str, Any]) -> Answer:
     if missing := [key for key, value in values.items() if value is None]:
         told = "; ".join(f"{key}: {one.what}" for key, one in query.parameters.items())
         raise InputError(f"query {name} needs {' and '.join(missing)}", remedy=f"{told}\n  as in: {query.example}")
+    for value in given.values():
+        storable(value)
     try:
         with session.transaction(begin=READ_ONLY) as cursor:
             cursor.execute(query.bound(), values)

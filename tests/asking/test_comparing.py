@@ -191,3 +191,10 @@ def test_fits_files_are_compared_by_what_they_hold(tmp_path: Path) -> None:
     assert found is not None and found.others == ("HDU 1: the data (33.3 %)",)
     (tmp_path / "text").write_text("no FITS")
     assert contents(first, tmp_path / "text") is None
+
+
+def test_without_listing_only_what_is_registered_is_looked_for(place: Place) -> None:
+    place.product("stranger.fits", 3).write_bytes(b"from elsewhere")
+    place.product(MEASURED, 3).unlink()
+    found = place.answer("compare", "--only-registered", code=1)
+    assert kinds(found["findings"]) == {MEASURED: "missing"} and found["present"] == 0
