@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from database import checksum, make_database
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facade import plugins
 from facade.archive import local
@@ -346,6 +349,14 @@ def test_an_archive_that_takes_nothing_ends_it(place: Place, monkeypatch: pytest
     assert place.registered() == []
 
 
+def test_a_folder_that_cannot_be_is_the_fault_of_its_file(place: Place) -> None:
+    long = place.source / "long.txt"
+    long.write_text(f"VISIT = 1\nNIGHT = {'x' * 300}\n")
+    (alone,) = place.ingest(long)
+    assert alone.state == BAD and "a folder of its place in the archive is longer than 255 bytes" in alone.fault
+    assert [one.state for one in place.ingest(long, place.note("a.txt"))] == [BAD, NEW]
+
+
 def test_a_name_that_is_taken_in_the_archive_only_is_refused(place: Place) -> None:
     taken = place.archive / "notes/2026/a.txt"
     taken.parent.mkdir(parents=True)
@@ -378,9 +389,57 @@ def test_what_was_hashed_is_not_read_again_until_it_is_written_again(
     paths[2].write_text("VISIT = 9\n")
     found = place.ingest(*paths, bad)
     assert hashed == ["2.txt"] and [one.state for one in found] == [PRESENT, PRESENT, REFUSED, PRESENT, BAD]
-    paths[2].unlink()
-    place.ingest(*paths[:2])
-    assert list((place.home / "ingest").iterdir()) == []
+
+
+def test_another_ingestion_does_not_take_away_what_was_noted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facade.ingest.remembered.SETTLED", -1)
+    place.ingest(place.note("a.txt"), place.source / "none.txt")  # as if interrupted
+    place.ingest(place.note("b.txt"))
+    (notes,) = (place.home / "ingest").iterdir()
+    assert "a.txt" in notes.read_text()
+    place.ingest(place.source / "a.txt", place.source / "b.txt")
+    assert not notes.exists()
+
+
+ODD = st.text(max_size=30) | st.sampled_from(
+    ["'); drop table desfile; --", "\\N", "\\.", "%s %(x)s", "x" * (1 << 20), "é😀\0"]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(ODD, ODD), min_size=1, max_size=4))
+def test_any_text_is_stored_as_it_is_or_refused(fuzzed: Place, values: list[tuple[str, str]]) -> None:
+    """Names, places in the archive and metadata full of quotes, NULs, emoji, a megabyte long."""
+    paths = []
+    for mood, night in values:
+        path = fuzzed.source / f"{next(NUMBERS)}.txt"
+        path.write_text(json.dumps({"mood": mood, "night": night}))
+        paths.append(path)
+    for path, (mood, night), found in zip(paths, values, fuzzed.ingest(*paths), strict=True):
+        sound = all("\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text) for text in (mood, night))
+        if found.state != NEW:
+            assert (
+                "characters that no text may have" in found.fault
+                if not sound
+                else "its place in the archive" in found.fault
+            )
+            continue
+        assert sound
+        (row,) = fuzzed.registry.run_sql(
+            f"select mood, night from note join desfile on id = desfile_id where filename = '{path.name}'"
+        ).rows
+        assert row == (mood or None, night or None)
+    assert fuzzed.registry.run_sql("select to_regclass('desfile') is null as gone").rows == ((False,),)
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def fuzzed(postgres: Any, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    definitions = DEFINITIONS.replace("ingestor = text", "ingestor = json").replace("int required", "int")
+    with Registry.open(make_database(postgres, template)) as registry:
+        yield Place(registry, tmp_path_factory.mktemp("fuzz"), definitions.replace(" header:FEELING", ""))
 
 
 def test_many_at_once_register_each_name_once(place: Place) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -63,8 +63,7 @@ def ingest(
     wanted = ingesting.gather(files, lists, manifests, [name for name, _, _ in definition.columns])
     way = Way(settings=_settings(settings), dry=dry_run, whole=all_or_none, in_place=in_place, batch=batch or 0)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
-    outcomes: list[Outcome] = []
-    told = 0
+    counts, kept, told, rows = Counter[str](), list[Outcome](), 0, 0
     with (
         registry() as opened,
         Progress(
@@ -78,15 +77,18 @@ def ingest(
             bars.update(done, advance=more_done)
 
         for outcome in ingesting.ingest(opened, site(), definition, document, wanted, way, progress):
-            outcomes.append(outcome)
+            counts[outcome.state] += 1
+            rows += outcome.rows if outcome.state == NEW else 0
+            if as_json:
+                kept.append(outcome)
             if not outcome.fine and (told := told + 1) <= SHOWN:
                 talk(str(outcome))
     if told > SHOWN:
         talk(f"… and {told - SHOWN} more (--json tells of all)")
     if as_json:
-        output.plain_json([one.plain() for one in outcomes])
-    talk(_summary(outcomes, definition.name, dry=dry_run))
-    return DONE if all(one.fine for one in outcomes) else FAILED
+        output.plain_json([one.plain() for one in kept])
+    talk(_summary(counts, rows, definition.name, dry=dry_run))
+    return FAILED if counts[REFUSED] or counts[BAD] else DONE
 
 
 def _settings(settings: Sequence[str]) -> dict[str, str]:
@@ -99,10 +101,8 @@ def _settings(settings: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _summary(outcomes: Sequence[Outcome], filetype: str, *, dry: bool) -> str:
-    """Return ``3 raw files registered, 1 registered already, 1 bad``."""
-    counts = Counter(one.state for one in outcomes)
-    rows = sum(one.rows for one in outcomes if one.state == NEW)
+def _summary(counts: Mapping[str, int], rows: int, filetype: str, *, dry: bool) -> str:
+    """Return ``3 raw files registered, 1 registered already, 1 left out``."""
     plural = "" if counts[NEW] == 1 else "s"
     text = f"{counts[NEW]} {filetype} file{plural} {'would be ' if dry else ''}registered"
     text += f" with {rows} rows" if rows else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facade.campaign import from_name
 from facade.errors import InputError, RefusedError
-from facade.files import FileType, clean_path, split_compression
+from facade.files import FileType, clean_path, name_fault, split_compression
 from facade.ingest.given import Given
 from facade.ingest.outcome import Outcome
 from facade.ingest.reading import Answer, fitting
@@ -20,6 +20,10 @@ from facade.site import Site
 from facade.wcl import BadReference, MissingVariable, Scope, Section
 
 ANOTHER = "a registered file never changes; give the new one another name"
+
+
+LONGEST = 2000
+"""Bytes of a folder below an archive's root; a path may have 4095."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,10 @@ class Judge:
         place = clean_path(text)
         if place is None:
             raise InputError(f"{path}: its place in the archive would be outside of it: '{text}'")
+        fault = next((found for one in place.split("/") if one and (found := name_fault(one))), None)
+        if fault or len(place.encode()) > LONGEST:
+            what = f"a folder of its place in the archive {fault}" if fault else "its place in the archive is too long"
+            raise InputError(f"{path}: {what}: '{place:.80}'")
         return place
 
     def _folder(self, path: Path) -> str:

@@ -15,6 +15,7 @@ from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
+from tempfile import gettempdir
 from typing import TypeVar
 
 from facade import plugins
@@ -29,6 +30,8 @@ from facade.plugins import Ingestor, Scalar
 ALONE = 24
 """Fewer files than this are read in the process that is there: to start others takes longer."""
 CHUNK = 16
+LONGEST_FOLDER = 70
+"""Characters that the folder for temporary files may have for a socket to have room in it."""
 Contents = tuple[str, list[dict[str, Scalar]]]
 Found = TypeVar("Found")
 ingestor_called = cache(plugins.ingestor)
@@ -233,7 +236,7 @@ class Readers:
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     # not forked from here: this process has threads, and a connection
-    context = get_context("forkserver")
+    context = get_context("forkserver" if len(gettempdir()) < LONGEST_FOLDER else "spawn")
     context.set_forkserver_preload(["facade.ingest.reading"])
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process)
 

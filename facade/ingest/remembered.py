@@ -55,6 +55,7 @@ class Remembered:
             with open(self._path, "a", encoding="utf-8") as stream:
                 stream.writelines(lines)
 
-    def forget(self) -> None:
-        """Take it away."""
-        self._path.unlink(missing_ok=True)
+    def forget(self, files: Iterable[Path]) -> None:
+        """Take it away, unless it knows of others than *files*, which an ingestion that was interrupted noted."""
+        if not self._known.keys() - {os.path.abspath(path) for path in files}:
+            self._path.unlink(missing_ok=True)

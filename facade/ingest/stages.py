@@ -111,7 +111,7 @@ class Ingestion:
                     fine = fine and outcome.fine
                     yield outcome
         if fine and not self._way.dry:
-            self._remembered.forget()
+            self._remembered.forget(one.path for one in files)
 
     def _prepare(self) -> None:
         self._registry.ensure_metadata_tables(self._types)
@@ -207,7 +207,8 @@ class Ingestion:
         outcomes: dict[Path, Outcome] = {}
         copied: list[File] = []
         broken: FacadeError | None = None
-        with ThreadPoolExecutor(max(1, self._site.workers)) as threads:
+        threads = ThreadPoolExecutor(max(1, self._site.workers))
+        try:
             for file, fault in zip(ready, threads.map(self._copy, ready), strict=True):
                 if fault is None:
                     copied.append(file)
@@ -215,6 +216,8 @@ class Ingestion:
                 broken = fault if isinstance(fault, TransferError) else broken
                 state = REFUSED if isinstance(fault, RefusedError) else BAD
                 outcomes[file.given.path] = file.outcome(state, fault.message, fault.remedy)
+        finally:
+            threads.shutdown(cancel_futures=True)  # who is interrupted does not wait for the whole batch
         if broken is not None and not copied:
             raise broken  # nothing arrives there: it would be the same with the next batch
         return outcomes, copied
