@@ -121,6 +121,11 @@ def test_filetypes_with_what_is_recorded_of_them(
                 </columns>
             </Cutout>
             <note>
+                contents_table = words
+                <contents>
+                    word = text
+                    times = int column:N[2]
+                </contents>
             </note>
         </filetype_metadata>""")
     every = told(["filetypes"], capsys)
@@ -135,5 +140,9 @@ def test_filetypes_with_what_is_recorded_of_them(
     assert plain[0]["columns"] == {"ra": {"type": "float", "source": "header:RA", **said}}
     page = told([*own, "--markdown"], capsys)
     assert r"| `ra` | float | deg | yes | header:RA | pos.eq.ra | of the centre \| of it |" in page
+    assert r"| `words.times` | int | column:N[2] |" in page
+    note = told([*own, "note"], capsys)
+    assert note.startswith("note: no metadata, rows in table words; ") and note.split()[-5:-3] == ["words.word", "text"]
+    assert json.loads(told([*own, "note", "--json"], capsys))[0]["contents"]["word"] == {"type": "text", "source": ""}
     assert "did you mean 'cutout'?" in told([*own, "cutuot"], capsys, code=2)
     site.cache_clear()

@@ -18,6 +18,7 @@ from facade.files import FileType
 from facade.registry.values import FileType as RecordedType
 from facade.wcl import did_you_mean
 
+CONTENTS = ("column of rows", "type", "source")
 HEAD = ("column", "type", "unit", "required", "source", "UCD", "meaning")
 
 
@@ -58,6 +59,11 @@ def filetypes(name: str | None, definitions: Path | None, as_json: bool, markdow
         for row in _rows(found):
             rows.add_row(*map(escape, row))
         output.show(escape(_about(found)), *([rows] if found.columns else []))
+        if found.contents:
+            contents = output.table(*CONTENTS)
+            for row in _contents(found):
+                contents.add_row(*map(escape, row))
+            output.show("", contents)
     else:
         rows = output.table("filetype", "table", "ingestor", "columns", right=(3,))
         for one, found in chosen.items():
@@ -73,12 +79,16 @@ def page(known: Mapping[str, FileType]) -> str:
         parts += [f"## {name}", "", f"{_about(found)}.", ""]
         if found.columns:
             parts += markdown_table(HEAD, _rows(found))
+        if found.contents:
+            parts += markdown_table(CONTENTS, _contents(found))
     return "\n".join(parts)
 
 
 def _about(found: FileType) -> str:
     kept = f"metadata in table {found.metadata_table}" if found.metadata_table else "no metadata"
-    return f"{found.name}: {kept}; ingestor {found.ingestor}; in the archive below {found.archive_path or found.name}"
+    rows = f", rows in table {found.contents_table}" if found.contents_table else ""
+    place = found.archive_path or found.name
+    return f"{found.name}: {kept}{rows}; ingestor {found.ingestor}; in the archive below {place}"
 
 
 def _rows(found: FileType) -> list[tuple[str, ...]]:
@@ -89,6 +99,12 @@ def _rows(found: FileType) -> list[tuple[str, ...]]:
     ]
 
 
+def _contents(found: FileType) -> list[tuple[str, ...]]:
+    return [(f"{found.contents_table}.{name}", kind, source) for name, kind, source in found.contents]
+
+
 def _plain(found: FileType) -> dict[str, object]:
     known = {"filetype": found.name, "ingestor": found.ingestor, "archive_path": found.archive_path}
-    return {**known, **found.definition()}
+    contents = {name: {"type": kind, "source": source} for name, kind, source in found.contents}
+    rows = {"contents_table": found.contents_table, "contents": contents} if contents else {}
+    return {**known, **found.definition(), **rows}

@@ -99,8 +99,8 @@ def save(address: Address, cursor: Cursor, path: Path, step: Step = nothing) -> 
     argv = [
         str(program), f"--dbname={address.url}", "--no-password", f"--snapshot={shown}", "--format=custom",
         "--schema=public", f"--exclude-table-data=public.{PASSWORDS}", "--no-owner", "--no-privileges",
-        "--compress=1", "--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces", "--verbose",
-        f"--file={draft}",
+        "--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces", "--compress=1",
+        "--verbose", f"--file={draft}",
     ]  # fmt: skip
     environment = os.environ | {"LC_ALL": "C"} | ({"PGPASSFILE": str(address.passfile)} if address.passfile else {})
     try:
@@ -108,7 +108,7 @@ def save(address: Address, cursor: Cursor, path: Path, step: Step = nothing) -> 
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     try:
-        with _running(argv, environment, step):
+        with _running(argv, environment, step, len(tables(cursor))):
             held = tally(cursor)
         size, sha256 = _digest(draft)
         label = Label(
@@ -141,8 +141,8 @@ def _name(draft: Path, path: Path) -> None:
 
 
 @contextmanager
-def _running(argv: list[str], environment: dict[str, str], step: Step) -> Iterator[None]:
-    """Run pg_dump beside the block, to the end of both."""
+def _running(argv: list[str], environment: dict[str, str], step: Step, total: int) -> Iterator[None]:
+    """Run pg_dump beside the block, to the end of both; tell when it comes to each of the *total* tables."""
     process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True, errors="replace")
     words: list[str] = []
 
@@ -152,7 +152,7 @@ def _running(argv: list[str], environment: dict[str, str], step: Step) -> Iterat
         for line in process.stderr:
             words[:] = [*words[-9:], line.strip()]
             if found := _SAVING.search(line):
-                step(f"saving {found[1]}", saved, 0)
+                step(f"saving {found[1]}", saved, total)
                 saved += 1
 
     listener = threading.Thread(target=listen, daemon=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from facade.errors import RefusedError
 from facade.registry.backup import ensure_empty, opened, restore, save, snapshot
-from facade.registry.connection import Address, Cursor
-from facade.registry.definitions import MOVED
+from facade.registry.connection import Address, Cursor, Session
+from facade.registry.definitions import MOVED, version
 from facade.registry.dump import Label
 from facade.registry.tally import Step, nothing, quoted
 
@@ -23,9 +24,11 @@ def move(source: Address, target: Address, path: Path, step: Step = nothing) -> 
     While it lasts the old one can be read only; in the end it says where the registry is now, and takes no more writes.
 
     Raises:
-        RefusedError: attempts are not finished, or the new home is not empty.
+        RefusedError: attempts are not finished, the new home is not empty, or it has moved already.
         InputError, RegistryError: as `backup` and `restore`; then the old registry goes on.
     """
+    with closing(Session(source)) as session:
+        version(session)  # refused, if it has moved already
     with opened(target) as cursor:
         ensure_empty(cursor, target)
     with snapshot(source, still=True) as cursor:

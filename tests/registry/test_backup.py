@@ -258,6 +258,8 @@ class TestMove:
                 late.upgrade()
             with pytest.raises(RefusedError, match="read-only transaction"):
                 late.tag(1, "late", "me")
+        with pytest.raises(RefusedError, match="this registry has moved to"):
+            move(full.address, database, tmp_path / "c.dump")
 
     def test_attempts_that_run_keep_their_home(self, full: Registry, database: Address, tmp_path: Path) -> None:
         submit(full)

@@ -43,6 +43,16 @@ def test_units_and_meanings_are_comments_on_the_columns(registry: Registry) -> N
     assert said(registry, "image") == {"visit": "it's the number", "seeing": None}
 
 
+HOSTILE = '50 % of it\'s \\ "all" :x %s %(y)s {z} $$; drop table task; -- 🔭'
+
+
+def test_whatever_is_said_of_a_column_is_only_said(registry: Registry) -> None:
+    column: Column = {"type": "int", "description": HOSTILE, "unit": HOSTILE, "ucd": HOSTILE, "source": HOSTILE}
+    assert registry.ensure_metadata_tables({HOSTILE: filetype(a=column)}) == ["table image is new, with 1 columns"]
+    assert said(registry, "image") == {"a": f"{HOSTILE}; unit: {HOSTILE}; UCD: {HOSTILE}"}
+    assert registry.ensure_metadata_tables({HOSTILE: filetype(a=column)}) == []
+
+
 def test_a_definition_that_says_the_same_changes_nothing(registry: Registry) -> None:
     types = {"calexp": filetype(seeing=SEEING | {"required": True})}
     registry.ensure_metadata_tables(types)
