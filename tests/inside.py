@@ -13,7 +13,7 @@ from facade.registry.connection import Address, connect
 def rows(address: Address, statement: str) -> list[dict[str, object]]:
     with closing(connect(address)) as connection, connection.cursor() as cursor:
         cursor.execute(statement)
-        return [dict(row) for row in cursor.fetchall()]
+        return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
 
 def is_empty(address: Address) -> bool:

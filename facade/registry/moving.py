@@ -12,6 +12,7 @@ from facade.registry.definitions import MOVED, version
 from facade.registry.dump import Label
 from facade.registry.tally import Step, nothing, quoted
 
+OWNED = "select pg_has_role(datdba, 'usage') as owned from pg_database where datname = current_database()"
 UNFINISHED = """
 select a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, 2, '0') as name
   from public.pfw_attempt a join public.task t on t.id = a.task_id
@@ -24,11 +25,15 @@ def move(source: Address, target: Address, path: Path, step: Step = nothing) -> 
     While it lasts the old one can be read only; in the end it says where the registry is now, and takes no more writes.
 
     Raises:
-        RefusedError: attempts are not finished, the new home is not empty, or it has moved already.
+        RefusedError: attempts are not finished, the new home is not empty, or the old one has moved already, or is not
+            ours to close.
         InputError, RegistryError: as `backup` and `restore`; then the old registry goes on.
     """
     with closing(Session(source)) as session:
         version(session)  # refused, if it has moved already
+        if not session.rows(OWNED)[0]["owned"]:
+            message = f"the database at {source.place} belongs to somebody else, so it cannot be closed"
+            raise RefusedError(message, remedy="log in as its owner; or use 'facade db backup' and 'facade db restore'")
     with opened(target) as cursor:
         ensure_empty(cursor, target)
     with snapshot(source, still=True) as cursor:

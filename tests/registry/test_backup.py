@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from inside import is_empty, rows, structure
 
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.registry import backup, binaries, dump, schema
-from facade.registry.connection import Address
+from facade.registry.connection import Address, write_passfile
 from facade.registry.embedded import Embedded
 from facade.registry.face import Registry
 from facade.registry.moving import move
@@ -172,7 +172,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from facade.registry import backup
-from facade.registry.connection import Address
+from facade.registry.connection import Address, write_passfile
 url, passfile, path, verb, when = sys.argv[1:]
 def step(what, done, total):
     if what.startswith(when):
@@ -243,6 +243,33 @@ def test_an_older_server_takes_what_a_newer_one_had(saved: Path, older: Embedded
     assert backup.backup(older.address(), tmp_path / "back.dump").tally == label.tally
 
 
+@pytest.fixture
+def plain_login(tmp_path: Path) -> Callable[[Address, bool], Address]:
+    """Makes an account that may make no roles, and the owner of a database if it is to be."""
+
+    def make(address: Address, owner: bool) -> Address:
+        name = address.url.rpartition("/")[2] + "_plain"
+        rows(address, f"create role {name} login password 'secret' in role pg_read_all_data")
+        if owner:
+            rows(address, f"alter database {name.removesuffix('_plain')} owner to {name}")
+        write_passfile(tmp_path / "plain.pgpass", ["*"], name, "secret")
+        return Address(address.url.replace("facade_owner", name), tmp_path / "plain.pgpass")
+
+    return make
+
+
+def test_an_account_that_may_make_no_roles(
+    saved: Path, database: Address, tmp_path: Path, plain_login: Callable[[Address, bool], Address]
+) -> None:
+    mine = plain_login(database, True)
+    label = backup.restore(mine, saved)
+    with Registry.open(mine) as opened:
+        assert "there are no roles" in opened.roles().problems[0]
+        assert opened.ingest("raws", FILETYPES, [raw("new.fits", visit=1)]).new == 1
+    again = backup.backup(mine, tmp_path / "again.dump")
+    assert again.tally["desfile"].rows == label.tally["desfile"].rows + 1
+
+
 class TestMove:
     def test_the_registry_goes_on_elsewhere_and_the_old_one_says_where(
         self, full: Registry, database: Address, tmp_path: Path
@@ -266,6 +293,13 @@ class TestMove:
         with pytest.raises(RefusedError, match=r"attempts are not finished: Ht0_r11p02\n.*facade remove"):
             move(full.address, database, tmp_path / "b.dump")
         assert is_empty(database) and full.upgrade() and list(tmp_path.iterdir()) == []
+
+    def test_who_cannot_close_the_old_home_does_not_move_it(
+        self, full: Registry, database: Address, tmp_path: Path, plain_login: Callable[[Address, bool], Address]
+    ) -> None:
+        with pytest.raises(RefusedError, match="belongs to somebody else, so it cannot be closed"):
+            move(plain_login(full.address, False), database, tmp_path / "b.dump")
+        assert is_empty(database)
 
     def test_a_new_home_that_fails_leaves_the_old_one_as_it_was(
         self, full: Registry, database: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ import pytest
 from database import raw
 
 from facade.errors import InputError, RegistryError
+from facade.metadata import COLUMN_TYPES
 from facade.registry import metadata
 from facade.registry.connection import connect
 from facade.registry.face import Registry
@@ -41,6 +42,22 @@ def test_units_and_meanings_are_comments_on_the_columns(registry: Registry) -> N
     assert said(registry, "image") == {"visit": "another", "seeing": "unit: arcsec; UCD: instr.obsty.seeing"}
     assert registry.ensure_metadata_tables({"calexp": filetype(visit={"type": "int"}, seeing={"type": "float"})}) == []
     assert said(registry, "image") == {"visit": "it's the number", "seeing": None}
+
+
+def test_questions_about_every_type(registry: Registry) -> None:
+    types = {"raw": filetype("every", **{f"a_{kind}": {"type": kind} for kind in COLUMN_TYPES})}
+    values = {"text": "x", "smallint": 3, "int": 4, "bigint": 2**40, "float": 0.5, "bool": True,
+              "date": "2013-06-17", "timestamp": "2013-06-17T10:00:00+02:00"}  # fmt: skip
+    assert set(values) == set(COLUMN_TYPES)
+    columns = {f"a_{kind}": value for kind, value in values.items()}
+    registry.ingest("raws", types, [raw("a.fits", **columns), raw("none.fits")])
+    (row,) = registry.rows.files("raw", columns)
+    assert row["filename"] == "a.fits" and {name: row[name] for name in columns} == columns | {
+        "a_timestamp": "2013-06-17T08:00:00+00:00"
+    }
+    for where in ({"a_date": "2013-06-01:2013-06-30"}, {"a_smallint": "1,3"}, {"a_date": "!null"}):
+        assert [row["filename"] for row in registry.rows.files("raw", where)] == ["a.fits"]
+    assert registry.rows.files("raw", {"a_date": "2013-06-18"}) == []
 
 
 HOSTILE = '50 % of it\'s \\ "all" :x %s %(y)s {z} $$; drop table task; -- 🔭'
