@@ -114,8 +114,9 @@ def registered(registry: Registry, files: Sequence[NewFile]) -> float:
     start = time.perf_counter()
     for at in range(0, len(files), BATCH):
         batch = files[at : at + BATCH]
-        registry.intake.known([(f["filename"], f["compression"]) for f in batch], "home")
-        registry.intake.register("ingest raw", TYPES, batch, partial=True)
+        names = [(f["filename"], f["compression"]) for f in batch]
+        absent = set(names) - registry.intake.known(names, "home").keys()
+        registry.intake.register("ingest raw", TYPES, batch, partial=True, absent=absent)
     return time.perf_counter() - start
 
 

@@ -261,11 +261,13 @@ class Ingestion:
         rows = [(one.key, *one.answer.contents) for one in files if one.answer.contents]
         table, columns = self._definition.contents_table, tuple(name for name, _, _ in self._definition.contents)
         spools = [Catalogue(one.key, table, columns, one.answer.spool) for one in files if one.answer.spool]
-        name = f"ingest {self._definition.name}"
+        name, absent = f"ingest {self._definition.name}", {one.key for one in files if one.known is None}
         for patience in (*PATIENCE, None):
             try:
                 intake = self._registry.intake
-                return intake.register(name, self._types, new, rows, spools, partial=not self._way.whole).refused
+                return intake.register(
+                    name, self._types, new, rows, spools, partial=not self._way.whole, absent=absent
+                ).refused
             except UnreachableError:
                 if patience is None:
                     raise

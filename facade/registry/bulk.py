@@ -7,7 +7,7 @@ before, so that locations, metadata and contents of new files are copied straigh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from facade.errors import InputError, RefusedError
@@ -71,12 +71,13 @@ def register(
     catalogues: Sequence[Catalogue] = (),
     *,
     partial: bool = False,
+    absent: Collection[FileKey] = (),
 ) -> Ingested:
     """Register files under a task of kind ingest, in one transaction (see `Intake.register`)."""
     for patience in (*PATIENCE, None):
         try:
             with session.transaction() as cursor:
-                return _register(cursor, task_name, filetypes, new_files, contents, catalogues, partial)
+                return _register(cursor, task_name, filetypes, new_files, contents, catalogues, partial, absent)
         except StatementError as error:
             if error.sqlstate not in AGAIN or patience is None:
                 raise
@@ -92,10 +93,11 @@ def _register(
     contents: Sequence[tuple[FileKey, str, Sequence[Row]]],
     catalogues: Sequence[Catalogue],
     partial: bool,
+    absent: Collection[FileKey],
 ) -> Ingested:
     refused: dict[FileKey, str] = {}
     files = _each_once(new_files, refused)
-    ids = _present(cursor, files, refused)
+    ids = _present(cursor, {key: file for key, file in files.items() if key not in absent}, refused)
     fresh = [file for key, file in sorted(files.items()) if key not in ids and key not in refused]
     if not partial:
         _refuse(refused)
@@ -149,6 +151,8 @@ def _each_once(new_files: Sequence[NewFile], refused: dict[FileKey, str]) -> dic
 def _present(cursor: Cursor, files: Mapping[FileKey, NewFile], refused: dict[FileKey, str]) -> dict[FileKey, int]:
     """Return the ids of those *files* that are registered with the same content; others that are, are *refused*."""
     found: dict[FileKey, int] = {}
+    if not files:
+        return found
     cursor.execute(KNOWN, _names(files, None))
     for row in cursor.fetchall():
         key = row["filename"], row["compression"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facade.plugins import Row
 from facade.registry import bulk, contents
@@ -42,15 +42,19 @@ class Intake:
         catalogues: Sequence[contents.Catalogue] = (),
         *,
         partial: bool = False,
+        absent: Collection[FileKey] = (),
     ) -> Ingested:
         """Register files in one transaction; *rows* are (file, dimension table, rows), *catalogues* the rows of files
         for tables that `ensure_table` made.
 
         What is known of files that are registered already stays as it is. With *partial*, names that are registered
-        with other content are left out, and told in the result.
+        with other content are left out, and told in the result. Names that are said to be *absent*, because `known` did
+        not know them, are not asked for again; if somebody has registered one since, that is noticed.
 
         Raises:
             RefusedError: a name is registered with other content; or rows contradict what a table has.
             InputError: *rows* do not fit the tables.
         """
-        return bulk.register(self._session, task_name, filetypes, new_files, rows, catalogues, partial=partial)
+        return bulk.register(
+            self._session, task_name, filetypes, new_files, rows, catalogues, partial=partial, absent=absent
+        )
