@@ -171,34 +171,51 @@ class TestRefused:
 CHILD = """
 import sys, time
 from pathlib import Path
-from facade.registry import backup
-from facade.registry.connection import Address, write_passfile
-url, passfile, path, verb, when = sys.argv[1:]
+from facade.registry import backup, moving
+from facade.registry.connection import Address
+url, passfile, path, verb, when, *target = sys.argv[1:]
 def step(what, done, total):
     if what.startswith(when):
         print(what, flush=True)
         time.sleep(60)
-getattr(backup, verb)(Address(url, Path(passfile)), Path(path), step)
+home = Address(url, Path(passfile))
+if verb == "move":
+    moving.move(home, Address(target[0], Path(passfile)), Path(path), step)
+else:
+    getattr(backup, verb)(home, Path(path), step)
 """
 
 
-def killed(address: Address, path: Path, verb: str, when: str) -> None:
+def killed(address: Address, path: Path, verb: str, when: str, *target: str) -> None:
     """Run *verb* in a process of its own and kill that as hard as can be when it comes to *when*."""
-    argv = [sys.executable, "-c", CHILD, address.url, str(address.passfile), str(path), verb, when]
+    argv = [sys.executable, "-c", CHILD, address.url, str(address.passfile), str(path), verb, when, *target]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None and child.stdout.readline().startswith(when)
         child.send_signal(signal.SIGKILL)
+
+
+def empties(database: Address) -> None:
+    """Wait until the server has noticed that who filled the database is gone."""
+    deadline = time.monotonic() + 30
+    while not is_empty(database) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert is_empty(database)
 
 
 class TestKilled:
     @pytest.mark.parametrize("when", ["restoring opm_used", "making indexes", "counting desfile", "making it last"])
     def test_a_restore_leaves_an_empty_database(self, when: str, saved: Path, database: Address) -> None:
         killed(database, saved, "restore", when)
-        deadline = time.monotonic() + 30
-        while not is_empty(database) and time.monotonic() < deadline:  # the server notices by and by
-            time.sleep(0.1)
-        assert is_empty(database)
+        empties(database)
         backup.restore(database, saved)
+
+    def test_a_move_leaves_the_old_home_open_and_the_new_one_empty(
+        self, full: Registry, database: Address, tmp_path: Path
+    ) -> None:
+        killed(full.address, tmp_path / "b.dump", "move", "making indexes", database.url)
+        empties(database)
+        full.tag(1, "still", "me")
+        move(full.address, database, tmp_path / "again.dump")
 
     @pytest.mark.parametrize("when", ["saving", "reading back task"])
     def test_a_backup_has_no_name(self, when: str, full: Registry, tmp_path: Path) -> None:
