@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from e2e.world import BIN, World, temporary_world
 
+from facade.registry.embedded import Embedded
+
 DEFINITIONS = b"""
 <filetype_metadata>
     <note>
@@ -141,6 +143,26 @@ def test_killed_anywhere_it_goes_on_and_nothing_is_doubled(world: World) -> None
     while any(map(alive, mine)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in mine if alive(pid)], "processes that read files are left behind"
+
+
+def test_the_server_is_killed_and_nothing_that_was_told_is_lost(world: World) -> None:
+    """kill -9 of PostgreSQL, twice: the ingestion has it started again and goes on."""
+    place, there = written(world, "pg", FILES), world.home / "archive/notes"
+    words = ["--filetype", "note", "--definitions", "d.wcl", "--batch", "2", "--json", place]
+    process = world.start("ingest", *words)
+    kills = 0
+    for share in (8, 3):
+        while process.poll() is None and len(list(there.glob("pg*"))) < FILES // share:
+            time.sleep(0.005)
+        pid = Embedded(world.home).status().pid
+        if process.poll() is None and pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+    told, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert kills and {one["state"] for one in json.loads(told)} <= {"new", "present"} and len(json.loads(told)) == FILES
+    (row,) = world.rows("select count(*) as n, count(distinct checksum) as c from desfile where filename like 'pg%'")
+    assert row == {"n": FILES, "c": FILES}
 
 
 def _command(pid: int) -> str:

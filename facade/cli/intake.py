@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from facade import ingest as ingesting
 from facade.cli import output
-from facade.cli.context import interactive, registry, site, talk
+from facade.cli.context import interactive, registry, revive, site, talk
 from facade.errors import DONE, FAILED, InputError
 from facade.ingest import BAD, NEW, PRESENT, REFUSED, Outcome, Way
 
@@ -76,7 +76,7 @@ def ingest(
             bars.update(read, advance=more_read)
             bars.update(done, advance=more_done)
 
-        for outcome in ingesting.ingest(opened, site(), definition, document, wanted, way, progress):
+        for outcome in ingesting.ingest(opened, site(), definition, document, wanted, way, progress, revive):
             counts[outcome.state] += 1
             rows += outcome.rows if outcome.state == NEW else 0
             if as_json:

@@ -7,14 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from facade.archive import open_archive
 from facade.archive.local import LocalArchive
 from facade.campaign import filetypes as read_filetypes
-from facade.errors import FacadeError, InputError, RefusedError, TransferError
+from facade.errors import FacadeError, InputError, RefusedError, RegistryError, TransferError
 from facade.files import FileType, join, split_compression
 from facade.ingest.given import Given, Wanted
 from facade.ingest.judging import ANOTHER, File, Judge, Way
@@ -35,6 +36,7 @@ PATIENCE = (0.5, 2.0, 5.0, 15.0)
 OF_A_FILE = ("22", "23")
 """SQLSTATE classes by which the server refuses values: then some file of the batch has one that it cannot hold."""
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Told how many more files were read, and how many more are done."""
 
@@ -60,8 +62,11 @@ def ingest(
     wanted: Wanted,
     way: Way,
     progress: Progress = lambda read, done: None,
+    revive: Callable[[], object] = lambda: None,
 ) -> Iterator[Outcome]:
     """Register files of the filetype *definition* of *document*; yield what became of each, as it becomes so.
+
+    *revive* is called when the database does not answer, before it is asked again.
 
     Raises:
         InputError: the definition does not fit the registry; files cannot stay in place there; or, if all or none are
@@ -74,16 +79,24 @@ def ingest(
             yield Outcome(path=what, state=BAD, fault=fault.message, remedy=fault.remedy)
     if way.whole and wanted.faults:
         raise InputError("\n".join(str(fault) for _, fault in wanted.faults), remedy="nothing was registered")
-    yield from Ingestion(registry, site, definition, document, way, progress).run(wanted.files)
+    yield from Ingestion(registry, site, definition, document, way, progress, revive).run(wanted.files)
 
 
 class Ingestion:
     """One ingestion of files of one filetype."""
 
     def __init__(
-        self, registry: Registry, site: Site, definition: FileType, document: Document, way: Way, progress: Progress
+        self,
+        registry: Registry,
+        site: Site,
+        definition: FileType,
+        document: Document,
+        way: Way,
+        progress: Progress,
+        revive: Callable[[], object],
     ) -> None:
-        self._registry, self._site, self._way, self._progress = registry, site, way, progress
+        self._registry, self._site, self._way = registry, site, way
+        self._progress, self._revive = progress, revive
         self._definition = definition
         self._types: Mapping[str, Any] = {definition.name: definition.definition()}
         self._archive = open_archive(site.archive, site.archive_root, site.archive_options)
@@ -138,9 +151,11 @@ class Ingestion:
         """Return files with what the registry knows of them; those whose rows it has not are to go in again."""
         names = [split_compression(one.path.name) for one in files]
         sound = [key for key in names if _encodes(key[0])]
-        known = self._registry.intake.known(sound, self._site.archive)
+        intake = self._registry.intake
+        known = self._patiently(lambda: intake.known(sound, self._site.archive))
         if self._definition.contents:
-            loaded = self._registry.intake.loaded(self._definition.contents_table, [one.id for one in known.values()])
+            ids, table = [one.id for one in known.values()], self._definition.contents_table
+            loaded = self._patiently(lambda: intake.loaded(table, ids))
             known = {key: one if one.id in loaded else one._replace(path=None) for key, one in known.items()}
         return [File(one, known.get(key)) for one, key in zip(files, names, strict=True)]
 
@@ -262,17 +277,24 @@ class Ingestion:
         table, columns = self._definition.contents_table, tuple(name for name, _, _ in self._definition.contents)
         spools = [Catalogue(one.key, table, columns, one.answer.spool) for one in files if one.answer.spool]
         name, absent = f"ingest {self._definition.name}", {one.key for one in files if one.known is None}
-        for patience in (*PATIENCE, None):
-            try:
-                intake = self._registry.intake
-                return intake.register(
+        return self._patiently(
+            lambda: (
+                self._registry.intake.register(
                     name, self._types, new, rows, spools, partial=not self._way.whole, absent=absent
                 ).refused
+            )
+        )
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Return what *work* returns, tried again while the database does not answer."""
+        for patience in PATIENCE:
+            try:
+                return work()
             except UnreachableError:
-                if patience is None:
-                    raise
-            time.sleep(patience)
-        raise AssertionError("the last try returns or raises")
+                time.sleep(patience)
+            with suppress(RegistryError):
+                self._revive()
+        return work()
 
     def _new(self, file: File) -> NewFile:
         content = file.answer.content
