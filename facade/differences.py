@@ -6,7 +6,7 @@ do not count. Pure: what the registry says comes in as a `Side`, differences go 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
@@ -53,14 +53,22 @@ class Difference(NamedTuple):
     a: str
     b: str
     quanta: int = 0
+    products: tuple[Product, Product] | None = None
+    """The outputs themselves, where both sides have one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What differs, and how many outputs are the same byte by byte."""
+    """What differs, how many outputs are the same byte by byte, and how many others hold the same."""
 
     differences: tuple[Difference, ...]
     same_outputs: int
+    alike_outputs: int = 0
+
+    def without(self, alike: Collection[Difference]) -> Compared:
+        """Return the same without outputs that are found to hold the same."""
+        left = tuple(one for one in self.differences if one not in alike)
+        return Compared(left, self.same_outputs, self.alike_outputs + len(self.differences) - len(left))
 
 
 def compared(a: Side, b: Side) -> Compared:
@@ -134,7 +142,9 @@ def _outputs(a: Side, b: Side, both: Sequence[tuple[Quantum, Quantum]]) -> Itera
             if first is not None and second is not None and first.checksum == second.checksum:
                 yield None
             else:
-                yield Difference(OUTPUT, f"{now.label}, {use.section}", _told(first), _told(second))
+                both_made = (first, second) if first is not None and second is not None else None
+                what = f"{now.label}, {use.section}"
+                yield Difference(OUTPUT, what, _told(first), _told(second), products=both_made)
 
 
 def _told(product: Product | None) -> str:

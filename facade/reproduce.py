@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facade.archive import content_of, open_archive
+from facade.archive import content_of
 from facade.engines.rundir import COMMON, SHARD
 from facade.errors import FacadeError, InputError, MissingInputError, some
+from facade.fetching import fetch
 from facade.fitsdiff import contents
 from facade.job import receipt
 from facade.job.execute import PRIVATE
@@ -116,7 +117,7 @@ def reproduce(registry: Registry, site: Site, name: str, scratch: Path, ignore: 
     archive = scratch / "archive"
     (archive / INPUTS).mkdir(parents=True)
     for one in again.inputs:
-        _fetch(site, one, archive / INPUTS / one.name)
+        fetch(site, one, archive / INPUTS / one.name)
     _run(scratch, again)
     made = archive / again.output.archive_path / file.name
     if not made.is_file():
@@ -128,18 +129,6 @@ def reproduce(registry: Registry, site: Site, name: str, scratch: Path, ignore: 
 def _file(registry: Registry, name: str) -> Found:
     found = registry.care.find(Wanted(names=[name.rpartition("/")[2]]))
     return found[0]
-
-
-def _fetch(site: Site, file: Found, target: Path) -> None:
-    """Bring a registered file from the first archive that has it; raises as `Archive.fetch`."""
-    ordered = sorted(file.places, key=lambda place: place.archive != site.archive)
-    for place in ordered:
-        try:
-            open_archive(*site.place(place.archive)).fetch(file.at(place), target, file.size, file.checksum)
-            return
-        except FacadeError:
-            if place is ordered[-1]:
-                raise
 
 
 def _run(scratch: Path, again: Again) -> None:
@@ -190,7 +179,7 @@ def _compared(
     if not file.places:
         return DIFFERENT, (told, "what was made then is gone, so no more can be said")
     original.mkdir()
-    _fetch(site, file, original / file.name)
+    fetch(site, file, original / file.name)
     found = contents(original / file.name, made, ignore)
     if found is None:
         return DIFFERENT, (told,)

@@ -33,28 +33,52 @@ SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 @click.command()
 @click.argument("a")
 @click.argument("b")
+@click.option("--contents", is_flag=True, help="Fetch FITS outputs that differ: dates in their headers do not count.")
+@click.option("--ignore", multiple=True, metavar="CARD", help="With --contents: a card that may differ, too.")
 @click.option("--json", "as_json", is_flag=True, help="Every difference, as JSON on stdout.")
-def diff(a: str, b: str, as_json: bool) -> int:
+def diff(a: str, b: str, contents: bool, ignore: tuple[str, ...], as_json: bool) -> int:
     """Tell how attempts A and B differ: configuration, programs, inputs, quanta, and outputs by content.
 
     Quanta are matched by module and loop values, so names of files, which hold the attempt's number, do not count.
+    Outputs are compared by checksum; with --contents, FITS files by cards and data.
+
     Exit code: 0 the same, 1 they differ.
     """
     from facade.differences import KINDS, compared  # costs the planner
 
     with registry() as opened:
         found = compared(*[_side(opened, find(opened, name)) for name in (a, b)])
+        if contents:
+            found = found.without(_alike(opened, found.differences, ignore))
     if as_json:
         output.plain_json({
-            "same_outputs": found.same_outputs,
+            "same_outputs": found.same_outputs, "alike_outputs": found.alike_outputs,
             "differences": [{"kind": one.kind, "what": one.what, "a": one.a or None, "b": one.b or None,
                              "quanta": one.quanta or None} for one in found.differences],
         })  # fmt: skip
         return FAILED if found.differences else DONE
     for kind in KINDS:
         _show_differences(kind, [one for one in found.differences if one.kind == kind], a, b)
-    talk(f"{len(found.differences)} differences; {found.same_outputs} outputs are the same")
+    alike = f", {found.alike_outputs} hold the same" if contents else ""
+    talk(f"{len(found.differences)} differences; {found.same_outputs} outputs are the same{alike}")
     return FAILED if found.differences else DONE
+
+
+def _alike(opened: Registry, found: Sequence[Difference], ignore: Sequence[str]) -> set[Difference]:
+    """Return the outputs that differ, and hold the same."""
+    from facade.fetching import hold_the_same
+
+    wanted = [one for one in found if one.products is not None]
+    with (
+        tempfile.TemporaryDirectory(prefix="facade-diff-") as scratch,
+        Progress(console=output.console(err=True), transient=True, disable=not interactive()) as bars,
+    ):
+        return {
+            one
+            for one in bars.track(wanted, description="comparing contents")
+            if one.products
+            and hold_the_same(opened, site(), (one.products[0].name, one.products[1].name), Path(scratch), ignore)
+        }
 
 
 def _show_differences(kind: str, found: Sequence[Difference], a: str, b: str) -> None:

@@ -88,7 +88,7 @@ def test_copies_without_a_name_are_swept_when_they_are_old(place: Place) -> None
 
 def test_an_attempt_does_not_differ_from_one_that_took_all_of_it(place: Place) -> None:
     found = place.answer("diff", "Ht0_r11p01", "Ht0_r11p01")
-    assert found == {"same_outputs": 3, "differences": []}
+    assert found == {"same_outputs": 3, "alike_outputs": 0, "differences": []}
     found = place.answer("diff", "Ht0_r11p01", "Ht0_r11p02", code=1)
     told = [(one["kind"], one["what"]) for one in found["differences"]]
     assert told == [("configuration", "detect: command line of exec_1: 'broken' is now 'fine'"),
@@ -114,6 +114,25 @@ def test_attempts_differ_in_configuration_programs_inputs_quanta_and_outputs(pla
     table = place.world.facade("diff", "Ht0_r11p03", "Ht0_r11p04", code=1).stdout
     assert "program stack has changed" in table
     assert "there is no attempt 'Ht0'" in place.world.facade("diff", "Ht0", "Ht0_r11p04", code=2).stderr
+
+
+def test_outputs_are_compared_by_what_they_hold(place: Place) -> None:
+    """Made again by the same programs from the same files: only dates differ, and what says how it was to be made."""
+    place.world.facade("submit", "campaign.wcl", "--wait", "--reuse", "none", "--set", "clip=5")
+    found = place.answer("diff", "Ht0_r11p03", "Ht0_r11p04", code=1)
+    assert [one["what"] for one in found["differences"]][-1] == "assemble, file.coadd" and len(
+        found["differences"]
+    ) == 3
+    found = place.answer("diff", "Ht0_r11p03", "Ht0_r11p04", "--contents")
+    assert found == {"same_outputs": 1, "alike_outputs": 3, "differences": []}
+    found = place.answer("diff", "Ht0_r11p01", "Ht0_r11p03", "--contents", code=1)
+    outputs = [one["what"] for one in found["differences"] if one["kind"] == "output"]
+    assert outputs == ["assemble, file.coadd", "detect, file.det"]  # one has another CLIP, the other was not made
+    found = place.answer("diff", "Ht0_r11p01", "Ht0_r11p03", "--contents", "--ignore", "CLIP", code=1)
+    assert [one["what"] for one in found["differences"] if one["kind"] == "output"] == ["detect, file.det"]
+    place.product(CALEXP, 3).unlink()  # what cannot be compared differs
+    place.world.facade("compare", "--forget-missing")
+    assert len(place.answer("diff", "Ht0_r11p03", "Ht0_r11p04", "--contents", code=1)["differences"]) == 1
 
 
 def _extra(place: Place) -> Path:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asking.place import Place
 
 from facade import removal
 from facade.archive.local import LocalArchive
-from facade.registry import Registry
+from facade.registry import Registry, holdings
 from facade.site import Site
 
 
@@ -129,38 +131,45 @@ def test_a_copy_may_go_while_another_stays(place: Place) -> None:
     place.world.facade("rm", "--archive", "nowhere", "HSCA90398616.fits", code=2)
 
 
-@pytest.mark.parametrize("after", ["some", "all"])
-def test_a_removal_that_was_cut_short_is_ended_by_saying_it_again(
-    place: Place, monkeypatch: pytest.MonkeyPatch, after: str
-) -> None:
-    """Killed between two files, or when all are gone and the registry has not been told."""
+class Killed(BaseException):
+    """Stands for ``kill -9``: nobody catches it."""
+
+
+def test_wherever_a_removal_is_cut_short_saying_it_again_ends_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before or after every single step, again and again, it never forgets a file that is there."""
     place.world.facade("junk", "Ht0_r11p03")
-    removed = LocalArchive.remove
-    number = 0
+    monkeypatch.setattr(removal, "BATCH", 3)
+    monkeypatch.setattr(removal, "THREADS", 1)
+    steps, deaths = 0, 0
 
-    def dying(self: LocalArchive, source: str) -> bool:
-        nonlocal number
-        number += 1
-        if after == "some" and number > 3:
-            raise KeyboardInterrupt
-        return removed(self, source)
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*words: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == deaths // 2 + 1 and deaths % 2:  # before this step; the time before, after it
+                raise Killed
+            found = real(*words)
+            if steps == deaths // 2 + 1:
+                raise Killed
+            return found
 
-    def silent(*_: object) -> int:
-        raise KeyboardInterrupt
+        return step
 
-    monkeypatch.setattr(LocalArchive, "remove", dying)
-    site = Site.here({"FACADE_HOME": str(place.home)})
-    with Registry.open(place.address) as registry:
-        wanted = removal.wanted(registry, site, ["Ht0_r11p03"])
-        if after == "all":
-            monkeypatch.setattr("facade.registry.holdings.forget", silent)
-        with pytest.raises(KeyboardInterrupt):
-            removal.remove(registry, site, wanted, lambda number: None)
-    monkeypatch.undo()
-    left = place.world.json("files", "--attempt", "Ht0_r11p03")
-    assert any(one["places"] for one in left)  # never the other way round: a file that is there, and unknown
-    findings = place.answer("compare", "--attempt", "Ht0_r11p03", code=1)["findings"]
-    assert {one["kind"] for one in findings} == {"missing"}
-    place.world.facade("rm", "Ht0_r11p03")
-    assert not any("/p03/" in path for path in place.present())
-    assert not any(one["places"] for one in place.world.json("files", "--attempt", "Ht0_r11p03"))
+    monkeypatch.setattr(LocalArchive, "remove", dying(LocalArchive.remove))
+    monkeypatch.setattr("facade.registry.holdings.forget", dying(holdings.forget))
+    site, again = Site.here({"FACADE_HOME": str(place.home)}), True
+    number = len([path for path in place.present() if "/p03/" in path])
+    while again:
+        with Registry.open(place.address) as registry:
+            try:
+                removal.remove(registry, site, removal.wanted(registry, site, ["Ht0_r11p03"]), lambda number: None)
+                again = False
+            except Killed:
+                deaths += 1
+            steps = 0
+            found = registry.care.find(removal.Wanted(attempt=registry.attempt("Ht0_r11p03").id))
+            placed = {one.at(at) for one in found for at in one.places}
+        there = {path for path in place.present() if "/p03/" in path}
+        assert there <= placed and len(found) == number
+    assert deaths >= number and not there and not placed
+    assert place.answer("compare")["findings"] == []
