@@ -70,8 +70,8 @@ CODES: dict[str, str] = {
     "F216": "An archive in the site file cannot be: its address is none that facade reaches, holds a user or password,"
     " or a key is wrong. The message says which; passwords go into a file of mode 0600.",
     "F217": "The unit or UCD of a metadata column is written twice, or is none. Write [UNIT] and ucd:WORD once.",
-    "F218": "A metadata column cannot be: its name is none for a table or is taken, or its type or unit differs from"
-    " that of another filetype with the same table.",
+    "F218": "A metadata column or its table cannot be: the name is none for a table or is taken, or type or unit differ"
+    " from those of another filetype with the same table.",
     "F219": "A metadata column is to be read from the file's name by a pattern that is not defined, or that does not"
     " hold it. Mend the name, or define the pattern in <filename_pattern>.",
     "F220": "A value is not of the type that its keyword has. The message says what it must be, the line below how"

@@ -52,8 +52,8 @@ def read_filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
         if columns and section.value("metadata_table") is None:
             message = f"filetype '{name}' has columns but no 'metadata_table'"
             faults.at(section, message, "add 'metadata_table = …'", code="F213")
-        table = section.text("metadata_table")
-        _compare(tables.setdefault(table.lower(), {}) if table else {}, name, columns, faults)
+        table = _table(section, faults)
+        _compare(tables.setdefault(table, {}) if table else {}, name, columns, faults)
         result[name] = FileType(
             name=name,
             metadata_table=table,
@@ -66,6 +66,15 @@ def read_filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
             contents_hdu=section.text("contents_hdu"),
         )
     return result
+
+
+def _table(section: Section, faults: Faults) -> str:
+    """Return the table of a filetype; like all names of tables, in whatever case it is written."""
+    value = section.value("metadata_table")
+    if value is not None and not _COLUMN.match(value.text.lower()):
+        remedy = "use letters, digits and '_', a letter first, at most 59"
+        faults.at(value, f"'{value.text}' is no name for a table", remedy, code="F218")
+    return value.text.lower() if value is not None else ""
 
 
 def check_filetypes(root: Section, vocabulary: Vocabulary, scope: Scope) -> None:
