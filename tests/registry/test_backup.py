@@ -225,6 +225,22 @@ class TestKilled:
         backup.backup(full.address, path)
 
 
+def test_a_server_that_is_killed_in_the_middle_is_empty_when_it_comes_back(saved: Path, tmp_path: Path) -> None:
+    server = Embedded(tmp_path / "own")
+    server.start()
+
+    def step(what: str, done: int, total: int) -> None:
+        if what == "making indexes" and done == total // 2:
+            quit_at_once(server, signal.SIGKILL)
+
+    with pytest.raises(FacadeError, match="the database went away"):
+        backup.restore(server.address(), saved, step)
+    server.start()
+    assert is_empty(server.address())
+    backup.restore(server.address(), saved)
+    quit_at_once(server)
+
+
 def test_two_that_restore_at_once(saved: Path, database: Address) -> None:
     told: list[object] = []
 
