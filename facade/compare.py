@@ -154,7 +154,7 @@ def _unknown(
     """Yield what of *listed* the registry does not place where it lies; record it, if that is wished."""
     known = registry.care.registered(archive.name, [_name(one.path) for one in listed])
     found = [finding for one in listed if (finding := _classified(one, known.get(_name(one.path)))) is not None]
-    if wish.attempt is not None:
+    if wish.attempt is not None and not (wish.home or wish.under):  # all of the archive, and others' files in it
         found = [one for one in found if one.file is not None or one.kind == PARTIAL]
     if not wish.record:
         yield from found

@@ -41,7 +41,7 @@ def test_each_kind_of_difference_is_found(place: Place) -> None:
     assert kinds(found) == {**expected, CALEXP: "checksum"}
     assert "registered as raw/HSCA90398616.fits" in {one["path"]: one["detail"] for one in found}["HSCA90398616.fits"]
     assert kinds(place.answer("compare", "--attempt", "Ht0_r11p03", code=1)["findings"]) == {
-        MEASURED: "missing", COADD: "size", f".{CALEXP}.part-0123456789ab": "part",
+        MEASURED: "missing", COADD: "size", f".{CALEXP}.part-0123456789ab": "part", "stranger.fits": "extra",
     }  # fmt: skip
     assert kinds(place.answer("compare", "--under", "raw")["findings"]) == {}
     told = place.world.facade("compare", code=1).stdout
