@@ -309,6 +309,8 @@ def test_files_are_read_by_processes_of_their_own(place: Place) -> None:
 
 def test_a_file_that_is_written_meanwhile_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow:
+        __name__ = "facade.ingestors.slow"
+
         def metadata(self, path: Path, columns: Any) -> dict[str, Any]:
             path.write_text("more")
             return {"visit": 1}
@@ -333,6 +335,8 @@ def test_what_a_plug_in_does_wrong_is_the_fault_of_one_file(
     place: Place, monkeypatch: pytest.MonkeyPatch, answer: Any, told: str
 ) -> None:
     class Mine:
+        __name__ = "facade.ingestors.mine"
+
         def metadata(self, path: Path, columns: Any) -> Any:
             return answer() if path.name == "bad.txt" else {"visit": 1}
 
@@ -527,6 +531,38 @@ def test_functions_of_metadata_are_asked(place: Place, monkeypatch: pytest.Monke
     file.write_text("four")
     (found,) = place.ingest(file, filetype="bag", settings={"n": "3"})
     assert found.metadata == {"n": 3, "more": 7}
+
+
+def test_rows_of_a_dimension_come_again_with_another_version(place: Place) -> None:
+    """The file is there already; that its rows are wanted under another name is no reason to give it one."""
+    place.document = loads("<filetype_metadata>\n<tags>\ningestor = visit_tag\n</tags>\n</filetype_metadata>\n")
+    path = place.source / "deep.txt"
+    path.write_text("# tag visit\ndeep 9\n")
+    found = [place.ingest(path, filetype="tags", settings=one)[0].state for one in ({}, {}, {"version": "2026a"})]
+    assert found == [NEW, PRESENT, PRESENT]
+    rows = place.registry.run_sql("select version, tag, visit from visit_tag order by 1").rows
+    assert rows == (("2026a", "deep", 9), ("deep", "deep", 9)) and place.counts() == (1, 1, 1)
+    contradicting = place.source / "other.txt"
+    contradicting.write_text("# tag visit\ndeep 9\n")
+    assert place.ingest(contradicting, filetype="tags", settings={"version": "deep"})[0].state == NEW
+    assert states(place.ingest(path, filetype="tags", dry=True)) == [("deep.txt", PRESENT)]
+
+
+def test_truth_may_be_written_in_words(place: Place) -> None:
+    text = (
+        "<filetype_metadata>\n<b>\nmetadata_table = b\n<columns>\ngood = bool\n</columns>\n</b>\n</filetype_metadata>\n"
+    )
+    place.document = loads(text)
+    said = {"a.txt": "True", "b.txt": "f", "c.txt": "perhaps"}
+    found = [place.ingest(place.note(n), filetype="b", settings={"good": v})[0] for n, v in said.items()]
+    assert [one.metadata.get("good") for one in found] == [True, False, None]
+    assert found[2].state == BAD and "'perhaps' is no bool" in found[2].fault
+
+
+def test_an_ingestor_that_is_not_installed_is_told_once(place: Place) -> None:
+    place.document = loads("<filetype_metadata>\n<tags>\ningestor = visit_tga\n</tags>\n</filetype_metadata>\n")
+    with pytest.raises(InputError, match="no ingestor is called 'visit_tga'\n  did you mean 'visit_tag'"):
+        place.ingest(place.note("a.txt"), filetype="tags")
 
 
 def test_copies_go_by_the_archive_of_the_site(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,7 +184,7 @@ def metadata(path, columns):
     return {"visit": int(text.split()[2]), "mood": None}
 
 def contents(path):
-    return None
+    return ("visit_tag", [{"tag": lambda: 1, "visit": 1}]) if "odd" in Path(path).read_text() else None
 '''
 
 
@@ -209,6 +209,12 @@ def test_a_plug_in_that_ends_its_process_costs_one_file(world: World, plugin: di
     done = rough.facade("ingest", "--filetype", "note", "--definitions", "r.wcl", place, code=1)
     assert done.stderr.endswith("48 note files registered, 2 left out\n")
     assert "die0013.txt: ingestor 'rough' ended the process that read it" in done.stderr
+    (place / "die0014.txt").write_text("visit = 1 odd\n")
+    (place / "die0014.txt").rename(place / "odd.txt")
+    few = [place / f"die{number:04d}.txt" for number in (13, 15)] + [place / "odd.txt"]
+    done = rough.facade("ingest", "--filetype", "note", "--definitions", "r.wcl", *few, code=1)
+    assert done.stderr.endswith("0 note files registered, 1 registered already, 2 left out\n")
+    assert "odd.txt: what ingestor 'rough' made of it cannot be taken" in done.stderr
 
 
 def test_many_files_are_read_side_by_side_and_ctrl_c_ends_it(world: World) -> None:

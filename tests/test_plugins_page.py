@@ -77,6 +77,8 @@ def test_the_plug_in_keeps_to_the_contract(
     assert run_command(words) == 0
     told = capsys.readouterr()
     assert "202611200042" in told.out and "wfc_raw: it keeps to its contract" in told.err
+    words[words.index("wfc_raw")] = "mysurvey/wfc_raw.py"  # not yet installed
+    assert run_command(words) == 0 and "it keeps to its contract" in capsys.readouterr().err
     other = raw(installed / "wfc_0043.fits", camera="XYZ")
     assert run_command(["ingest", "--test", "wfc_raw", "--definitions", "wfc.wcl", str(other)]) == 1
     assert "not taken: " in (said := capsys.readouterr().err) and "INSTRUME is 'XYZ'" in said

@@ -191,7 +191,7 @@ def _text(path: Path, one: _Wanted, value: Any, row: int) -> str:
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
         return NOTHING
     if isinstance(value, str) and one.kind != "text":
-        value = _bool(value) if one.kind == "bool" else value.strip()
+        value = truth(value) if one.kind == "bool" else value.strip()
     if not isinstance(value, str | int | float | bool):
         value = value.isoformat() if hasattr(value, "isoformat") else str(value)
     try:
@@ -207,7 +207,7 @@ def _text(path: Path, one: _Wanted, value: Any, row: int) -> str:
     return NOTHING if text == "nan" else text.rstrip().translate(_ESCAPES)
 
 
-def _bool(text: str) -> bool | str:
+def truth(text: str) -> bool | str:
     """Return what a text says that is true or false; else the text."""
     known: Mapping[str, bool] = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
     return known.get(text.strip().lower(), text)

@@ -73,7 +73,7 @@ class Judge:
         self._seen: dict[FileKey, tuple[str, str]] = {}
 
     def judged(self, file: File) -> File | None:
-        """Return a file that is to go in, with its metadata and place; None if it is registered already.
+        """Return a file that is to go in, with its metadata and place; None if it is registered already, with its rows.
 
         Raises:
             InputError: something is wrong with it.
@@ -105,7 +105,7 @@ class Judge:
         if known is not None and known.path is not None:
             if self._way.in_place and (here := self._folder(given.path)) != known.path:
                 raise RefusedError(f"{given.path}: it is registered in folder '{known.path}', not in '{here}'")
-            return None
+            return replace(file, place=known.path) if answer.contents else None
         metadata = self._metadata(file)
         place = self._folder(given.path) if self._way.in_place else self._place(metadata, given.path)
         return replace(file, metadata=metadata, place=place)

@@ -23,12 +23,14 @@ from facade.archive import Content, content_of
 from facade.errors import FacadeError, InputError
 from facade.files import FileType, name_fault, split_compression
 from facade.ingest import catalogues
+from facade.ingest.catalogues import truth
 from facade.metadata import typed
 from facade.outputs import FUNCTION
 from facade.plugins import Ingestor, Scalar
 
 ALONE = 24
-"""Fewer files than this are read in the process that is there: to start others takes longer."""
+"""Fewer files than this are read in the process that is there, by plug-ins of facade: to start others takes longer."""
+OURS = "facade.ingestors."
 CHUNK = 16
 LONGEST_FOLDER = 70
 """Characters that the folder for temporary files may have for a socket to have room in it."""
@@ -40,7 +42,10 @@ ingestor_called = cache(plugins.ingestor)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be read of a file: all, or only its content (``whole=False``); ``checksum`` is known if not None."""
+    """What is to be read of a file: all, or only content and rows (``whole=False``); ``checksum`` is known if not None.
+
+    Rows of the survey's dimensions may come again with another version, set on the command line.
+    """
 
     path: Path
     said: Mapping[str, Scalar] = field(default_factory=dict)
@@ -90,13 +95,11 @@ class Reader:
         _check(path)
         stamp = stamp_of(path)
         content = Content(stamp[0], question.checksum) if question.checksum else content_of(path)
-        if not question.whole:
-            return Answer(content, stamp)
         ingestor = ingestor_called(self.filetype.ingestor)
-        metadata = self._metadata(ingestor, question)
         contents = self._contents(ingestor, path)
+        metadata = self._metadata(ingestor, question) if question.whole else {}
         spool, rows = None, len(contents[1]) if contents else 0
-        if self.filetype.contents and contents is None:
+        if question.whole and self.filetype.contents and contents is None:
             spool, rows = catalogues.spooled(path, self.filetype, self.spools)
         if stamp_of(path) != stamp:
             raise InputError(f"{path} changed while it was read", remedy="ingest it when it is complete")
@@ -141,7 +144,7 @@ def fitting(value: object, kind: str, name: str, path: Path) -> Scalar:
     if value is not None and not isinstance(value, str | int | float | bool):
         raise InputError(f"{path}: {name} is no text, number or bool: {value!r:.80}")
     try:
-        found = typed(value, kind)
+        found = typed(truth(value) if kind == "bool" and isinstance(value, str) else value, kind)
     except InputError as error:
         raise InputError(f"{path}: {name}: {error.message}", remedy=f"the filetype says it is {kind}") from error
     if isinstance(found, str) and ("\0" in found or any("\ud800" <= letter <= "\udfff" for letter in found)):
@@ -183,7 +186,9 @@ class Readers:
     """Processes that read files side by side; use it in a ``with`` statement."""
 
     def __init__(self, reader: Reader, processes: int, files: int) -> None:
-        self._reader, self._processes = reader, processes if files >= ALONE else 1
+        ours = str(getattr(ingestor_called(reader.filetype.ingestor), "__name__", "")).startswith(OURS)
+        self._reader, self._alone = reader, ours and (files < ALONE or processes == 1)
+        self._processes = min(processes, -(-files // CHUNK)) or 1
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Readers:
@@ -195,7 +200,7 @@ class Readers:
 
     def start(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """Begin to read; the answers come in the order of the questions."""
-        if self._processes == 1:
+        if self._alone:
             return map(self._reader.read, questions)
         chunks = [questions[at : at + CHUNK] for at in range(0, len(questions), CHUNK)]
         begun = [(chunk, self._begin(chunk)) for chunk in chunks]
@@ -215,8 +220,9 @@ class Readers:
                 if future is None:
                     raise BrokenProcessPool
                 yield from future.result()
-            except BrokenProcessPool:
-                self._pool = None
+            except Exception as error:  # also what cannot go from one process to another
+                if isinstance(error, BrokenProcessPool):
+                    self._pool = None
                 yield from self._one_by_one(chunk)
 
     def _one_by_one(self, chunk: Sequence[Question]) -> Iterator[Answer]:
@@ -230,6 +236,9 @@ class Readers:
                     name = self._reader.filetype.ingestor
                     yield Answer(fault=f"{question.path}: ingestor '{name}' ended the process that read it")
                     pool = _pool(1)
+                except Exception as error:
+                    name, what = self._reader.filetype.ingestor, f"{type(error).__name__}: {error}"
+                    yield Answer(fault=f"{question.path}: what ingestor '{name}' made of it cannot be taken: {what}")
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -160,7 +160,7 @@ class Ingestion:
         return [File(one, known.get(key)) for one, key in zip(files, names, strict=True)]
 
     def _question(self, file: File) -> Question:
-        """Of a file that is in the registry and the archive only the content matters."""
+        """Of a file that is in the registry and the archive only content and rows matter."""
         given, known = file.given, file.known
         checksum = self._remembered.checksum(given.path)
         return Question(given.path, given.metadata, known is None or known.path is None, checksum)
@@ -188,7 +188,7 @@ class Ingestion:
                 outcomes[file.given.path] = file.outcome(state, error.message, error.remedy)
         self._stop(outcomes.values())
         if self._way.dry:
-            outcomes |= {file.given.path: file.outcome(NEW) for file in ready}
+            outcomes |= {file.given.path: file.outcome(PRESENT if file.known else NEW) for file in ready}
         else:
             outcomes |= self._stored(ready)
         for file in batch:

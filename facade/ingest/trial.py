@@ -9,8 +9,9 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from facade import plugins
 from facade.errors import FacadeError, InputError
@@ -163,10 +164,32 @@ def _plainly(answer: Any) -> Any:
 
 def filetypes_for(plugin: str, known: Mapping[str, FileType]) -> list[FileType]:
     """Return those of the *known* filetypes that name *plugin*; one without columns, if none does."""
-    named = [one for one in known.values() if one.ingestor == plugin]
-    return named or [FileType(name="(none)", ingestor=plugin)]
+    named = [one for one in known.values() if one.ingestor == name_of(plugin)]
+    return named or [FileType(name="(none)", ingestor=name_of(plugin))]
 
 
 def load(plugin: str) -> Ingestor:
-    """Return the plug-in; raises InputError if there is none."""
-    return plugins.ingestor(plugin)
+    """Return the plug-in called so, or the one in the file of that name (``./mine.py``), which need not be installed.
+
+    Raises:
+        InputError: there is none, or it cannot be imported.
+    """
+    if not plugin.endswith(".py"):
+        return plugins.ingestor(plugin)
+    spec = spec_from_file_location(name_of(plugin), plugin)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{plugin} cannot be imported: {type(error).__name__}: {error}") from error
+    return cast(Ingestor, module)
+
+
+def name_of(plugin: str) -> str:
+    """Return under which name filetypes know a plug-in: that of its file, without the rest.
+
+    >>> name_of("./mine.py"), name_of("fits")
+    ('mine', 'fits')
+    """
+    return Path(plugin).stem if plugin.endswith(".py") else plugin

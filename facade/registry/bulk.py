@@ -231,7 +231,7 @@ def _describe(
         rows = [
             (number, *[files[key]["metadata"].get(name) for name in columns])
             for key, number in number_of.items()
-            if number not in described
+            if number not in described and (key in made or files[key]["metadata"])
         ]
         copy(cursor, table, ("desfile_id", *columns), rows)
 
