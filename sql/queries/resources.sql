@@ -1,12 +1,12 @@
--- resources: wall time, CPU time and memory of the quanta of an attempt, by module
+-- resources: wall time (median, longest, hours of all), CPU time and memory (median, most) of an attempt's quanta, by module
 -- :attempt  its name (Ht0_r11p01) or id
 -- example: facade sql resources --attempt Ht0_r11p01
 \set attempt Ht0_r11p01
-select q.modname as module, count(*) as quanta, count(*) filter (where t.state <> 'succeeded') as not_succeeded,
-       round((percentile_cont(0.5) within group (order by w.wall))::numeric, 2) as wall_median_s,
-       round(max(w.wall)::numeric, 2) as wall_max_s, round(sum(w.wall)::numeric / 3600, 4) as wall_sum_h,
-       round(sum(x.cpu)::numeric / 3600, 4) as cpu_sum_h,
-       round((percentile_cont(0.5) within group (order by x.memory))::numeric / 1024, 1) as memory_median_mb,
+select q.modname as module, count(*) as quanta, count(*) filter (where t.state <> 'succeeded') as unsuccessful,
+       round((percentile_cont(0.5) within group (order by w.wall))::numeric, 2) as wall_s,
+       round(max(w.wall)::numeric, 2) as wall_max_s, round(sum(w.wall)::numeric / 3600, 4) as wall_h,
+       round(sum(x.cpu)::numeric / 3600, 4) as cpu_h,
+       round((percentile_cont(0.5) within group (order by x.memory))::numeric / 1024, 1) as memory_mb,
        round(max(x.memory)::numeric / 1024, 1) as memory_max_mb
   from quantum q
   join task t on t.id = q.task_id

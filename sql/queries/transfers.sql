@@ -3,7 +3,7 @@
 -- example: facade sql transfers --attempt Ht0_r11p01
 \set attempt Ht0_r11p01
 select q.modname as module, t.exec_host as host, d.direction, count(*) as quanta, sum(d.bytes)::bigint as bytes,
-       round(sum(d.seconds)::numeric, 2) as seconds,
+       round(sum(d.seconds)::numeric, 3) as seconds,
        round((sum(d.bytes) / nullif(sum(d.seconds), 0) / 1e6)::numeric, 2) as mb_per_s, sum(d.retries) as retries
   from quantum q
   join task t on t.id = q.task_id
