@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg2
 from psycopg2 import extensions, extras, sql
@@ -206,17 +206,19 @@ class Session:
             self._connection = None
 
     @contextmanager
-    def transaction(self, *, begin: str = "begin") -> Iterator[Cursor]:
+    def transaction(self, *, begin: str = "begin", bare: bool = False) -> Iterator[Cursor]:
         """Run one transaction: committed at the end of the block, rolled back if it raises.
+
+        The rows of a *bare* cursor are tuples: two columns may have one name.
 
         Raises:
             RegistryError, RefusedError: what `translate` makes of the driver's errors.
         """
         connection = self.connection()
-        with translated(), connection.cursor(cursor_factory=Cursor) as cursor:
+        with translated(), connection.cursor(cursor_factory=extensions.cursor if bare else Cursor) as cursor:
             cursor.execute(begin)
             try:
-                yield cursor
+                yield cast(Cursor, cursor)
                 cursor.execute("commit")
             except BaseException:
                 with suppress(psycopg2.Error):

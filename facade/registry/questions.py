@@ -94,7 +94,7 @@ def run_named(session: Session, name: str, params: Mapping[str, Any]) -> Answer:
     for value in given.values():
         storable(value)
     try:
-        with session.transaction(begin=READ_ONLY) as cursor:
+        with session.transaction(begin=READ_ONLY, bare=True) as cursor:
             cursor.execute(query.bound(), values)
             return _answer(cursor)
     except StatementError as error:
@@ -125,7 +125,7 @@ def run_sql(address: Address, text: str, reader: Address | None = None) -> Answe
         raise InputError("a question has no NUL characters")
     with closing(_opened(address, reader)) as session:
         try:
-            with session.transaction(begin=READ_ONLY) as cursor:
+            with session.transaction(begin=READ_ONLY, bare=True) as cursor:
                 cursor.execute(OPEN, (text,))
                 cursor.execute("fetch all from answer")
                 return _answer(cursor)
@@ -152,8 +152,10 @@ def _opened(address: Address, reader: Address | None) -> Session:
 def _answer(cursor: Cursor) -> Answer:
     if cursor.description is None:
         return Answer((), ())
-    columns = tuple(column.name for column in cursor.description)
-    return Answer(columns, tuple(tuple(row.values()) for row in cursor.fetchall()))
+    columns: list[str] = []
+    for number, column in enumerate(cursor.description, 1):
+        columns.append(column.name if column.name not in columns else f"{column.name}_{number}")
+    return Answer(tuple(columns), tuple(tuple(row) for row in cursor.fetchall()))
 
 
 def _blamed(error: StatementError) -> Exception:

@@ -111,3 +111,9 @@ def test_a_bad_question_is_the_operators_fault_and_says_where(registry: Registry
     with pytest.raises(InputError, match="has no parameter 'x'"):
         registry.run_named("executions", {"reqnum": 1, "attnum": 1, "x": 1})
     assert registry.run_sql("select 1 as a, 'x%' as b where false").columns == ("a", "b")
+
+
+def test_columns_of_one_name_are_all_there(registry: Registry) -> None:
+    answer = registry.run_sql("select 1 as n, 2 as n, 3 as other")
+    assert (answer.columns, answer.rows) == (("n", "n_2", "other"), ((1, 2, 3),))
+    assert answer.dicts() == [{"n": 1, "n_2": 2, "other": 3}]
