@@ -11,6 +11,7 @@ from asking.place import Place
 
 from facade import removal
 from facade.archive.local import LocalArchive
+from facade.errors import RefusedError, TransferError
 from facade.registry import Registry, holdings
 from facade.site import Site
 
@@ -129,6 +130,45 @@ def test_a_copy_may_go_while_another_stays(place: Place) -> None:
     assert not there.exists() and (place.archive / "raw/HSCA90398616.fits").exists()
     assert "is read by" in place.world.facade("rm", "--archive", "home", "HSCA90398616.fits", code=4).stderr
     place.world.facade("rm", "--archive", "nowhere", "HSCA90398616.fits", code=2)
+
+
+def test_what_cannot_be_removed_stays_known_where_it_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.world.facade("junk", "Ht0_r11p03")
+    stubborn, real = "calexp-903334-16-r11p03.fits", LocalArchive.remove
+
+    def remove(self: LocalArchive, source: str) -> bool:
+        if source.endswith(stubborn):
+            raise TransferError(f"cannot remove {source}: read-only file system")
+        return real(self, source)
+
+    monkeypatch.setattr(LocalArchive, "remove", remove)
+    site = Site.here({"FACADE_HOME": str(place.home)})
+    with Registry.open(place.address) as registry:
+        wanted = removal.wanted(registry, site, ["Ht0_r11p03"])
+        done = removal.remove(registry, site, wanted, lambda number: None)
+        assert len(done.gone) == len(wanted) - 1 and "read-only" in done.failed[0] and len(done.failed) == 1
+        left = [one.file.name for one in removal.wanted(registry, site, ["Ht0_r11p03"])]
+    assert left == [stubborn] and place.product(stubborn, 3).exists()
+
+
+def test_what_somebody_needs_meanwhile_is_not_removed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.world.facade("junk", "Ht0_r11p03")
+    monkeypatch.setattr(removal, "BATCH", 1)
+    site = Site.here({"FACADE_HOME": str(place.home)})
+    with Registry.open(place.address) as registry:
+        wanted = removal.wanted(registry, site, ["Ht0_r11p03"])
+
+        def read(number: int) -> None:
+            registry._session.rows(
+                "insert into opm_used select (select min(task_id) from pfw_exec), id from desfile"
+                " where pfw_attempt_id = 3 on conflict do nothing"
+            )
+
+        with pytest.raises(RefusedError, match="is read by Ht0_r11p01"):
+            removal.remove(registry, site, wanted, read)
+        left = removal.wanted(registry, site, ["Ht0_r11p03"])
+    assert len(left) == len(wanted) - 1 and all((place.archive / one.path).exists() for one in left)
+    assert place.answer("compare")["findings"] == []
 
 
 class Killed(BaseException):
