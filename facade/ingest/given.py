@@ -25,6 +25,9 @@ FIELDS = ("path", "size", "checksum")
 """What a manifest may say of a file besides metadata; only the path must be there."""
 
 
+_NOTHING: Mapping[str, Scalar] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """A file to ingest, and what is said of it: size in bytes and SHA-256 that it should have, metadata; and where."""
@@ -32,7 +35,7 @@ class Given:
     path: Path
     size: int | None = None
     checksum: str | None = None
-    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+    metadata: Mapping[str, Scalar] = field(default_factory=lambda: _NOTHING)
     place: Location | None = None
 
 
@@ -59,13 +62,13 @@ def gather(
     files: dict[str, Given] = {}
     faults: list[tuple[str, FacadeError]] = []
     named: list[tuple[str, Callable[[], Iterable[Given]]]] = [(word, partial(_named, word)) for word in words]
-    for one in lists:
-        named += [(text, partial(_listed, text, place)) for place, text in _lines(one)]
+    named += [("", partial(_listed, one)) for one in lists]
     named += [("", partial(_manifest, one, columns)) for one in manifests]
     for what, found in named:
         try:
             for file in found():
-                files.setdefault(os.path.abspath(file.path), file)
+                text = str(file.path)  # of a million, most are written in full
+                files.setdefault(text if text.startswith("/") else os.path.abspath(text), file)
         except FacadeError as error:
             if not what:
                 raise
@@ -87,10 +90,6 @@ def _named(word: str) -> Iterable[Given]:
     else:
         found = [path]
     return [Given(one) for one in found]
-
-
-def _listed(text: str, place: Location) -> Iterable[Given]:
-    return [Given(Path(text), place=place)]
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -117,11 +116,11 @@ def _text(name: str) -> str:
     return data.decode("utf-8-sig", "surrogateescape")  # a name may be no UTF-8, and is told as that file's fault
 
 
-def _lines(name: str) -> Iterator[tuple[Location, str]]:
-    """Yield place and text of the lines of a list of paths, those that are not empty."""
+def _listed(name: str) -> Iterator[Given]:
+    """Yield the files of a list of paths, one a line; empty lines are passed over."""
     for number, line in enumerate(_text(name).split("\n"), 1):
         if text := line.rstrip("\r"):
-            yield Location("standard input" if name == "-" else name, number), text
+            yield Given(Path(text), place=Location("standard input" if name == "-" else name, number))
 
 
 def _manifest(name: str, columns: Collection[str]) -> Iterator[Given]:
