@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from facade.cli import output
 from facade.cli.context import interactive, registry, site, talk
-from facade.errors import DONE, FAILED, InputError
+from facade.errors import DONE, FAILED, InputError, RefusedError
 from facade.registry import Registry
 from facade.registry.values import Attempt
 from facade.run import find
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SHOWN = 50
 """Differences of a kind that a table shows."""
+NEW = 600
+"""Seconds: copies without a name that are younger may still get one."""
 AGE = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -127,7 +129,7 @@ def _side(opened: Registry, attempt: Attempt) -> Side:
 @click.option("--forget-missing", is_flag=True, help="Have the registry forget that missing files lie here.")
 @click.option("--register-missing-location", is_flag=True, help="Record registered files that lie here unrecorded.")
 @click.option("--sweep", metavar="AGE", help="Remove copies that never got a name, older than AGE (3600, 12h, 2d).")
-@click.option("--force", is_flag=True, help="Forget missing files even if not one file is there.")
+@click.option("--force", is_flag=True, help="Forget even if not one file is there; sweep also what is new.")
 @click.option("--json", "as_json", is_flag=True, help="Every difference, as JSON on stdout.")
 def compare(
     name: str | None, attempt: str | None, under: str, only_registered: bool, checksum: bool, threads: int,
@@ -141,6 +143,11 @@ def compare(
     from facade.archive import open_archive
 
     age = _age(sweep) if sweep is not None else None
+    if age is not None and age < NEW and not force:
+        raise RefusedError(
+            f"copies younger than {NEW // 60} minutes may be on their way: nothing was swept",
+            remedy="give an age of an hour or more; if nobody writes to the archive: --force",
+        )
     found = list[comparing.Finding]()
     with registry() as opened:
         archive = open_archive(*site().place(name or site().archive))

@@ -82,6 +82,8 @@ def test_copies_without_a_name_are_swept_when_they_are_old(place: Place) -> None
     found = place.answer("compare", "--sweep", "1d", code=1)
     assert found["swept"] == [str(old.relative_to(place.archive))] and kinds(found["findings"]) == {young.name: "part"}
     assert not old.exists() and young.exists()
+    assert "may be on their way" in place.world.facade("compare", "--sweep", "30", code=4).stderr and young.exists()
+    assert place.answer("compare", "--sweep", "0", "--force")["swept"] == [str(young.relative_to(place.archive))]
     assert "not an age" in place.world.facade("compare", "--sweep", "soon", code=2).stderr
     assert "no archive 'attic'" in place.world.facade("compare", "--archive", "attic", code=2).stderr
 
