@@ -6,7 +6,7 @@ removed stays known: its checksum, metadata and provenance are kept, and queries
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -109,11 +109,12 @@ def remove(registry: Registry, site: Site, copies: Sequence[Copy], progress: Cal
     gone, failed = list[Copy](), list[str]()
     newest = max([attempt.id for attempt in registry.attempts(limit=1)], default=0)
     ensure_unneeded(registry, copies)
+    needed = {need.id for need in registry.care.needs(sorted({copy.file.id for copy in copies if not copy.last}))}
     with ThreadPoolExecutor(THREADS, "facade-rm") as pool:
         for archive, batch in _batches(copies):
             ensure_unneeded(registry, batch, newest)
             opened = open_archive(*site.place(archive))
-            problems = list(pool.map(partial(_removed, opened), batch))
+            problems = list(pool.map(partial(_removed, site, opened, needed), batch))
             done = [copy for copy, problem in zip(batch, problems, strict=True) if not problem]
             registry.care.forget(archive, [copy.file.id for copy in done])
             gone += done
@@ -128,12 +129,23 @@ def _batches(copies: Sequence[Copy]) -> Iterator[tuple[str, list[Copy]]]:
         yield from ((archive, listed[start : start + BATCH]) for start in range(0, len(listed), BATCH))
 
 
-def _removed(archive: Archive, copy: Copy) -> str:
-    """Remove one file; return what went wrong, "" if nothing did. One that was gone already is removed."""
+def _removed(site: Site, archive: Archive, needed: Collection[int], copy: Copy) -> str:
+    """Remove one file; return what went wrong, "" if nothing did. One that was gone already is removed.
+
+    Of a file that is *needed* and is to stay elsewhere, it is seen first that it does lie there.
+    """
     try:
+        if not copy.last and copy.file.id in needed and not _stays(site, copy):
+            return f"{copy.path}: it is needed, and in no other archive although it is registered there"
         archive.remove(copy.path)
     except InputError:
         raise
     except FacadeError as error:
         return error.message
     return ""
+
+
+def _stays(site: Site, copy: Copy) -> bool:
+    """Say whether another archive has the file."""
+    others = [place for place in copy.file.places if place.archive != copy.archive]
+    return any(open_archive(*site.place(one.archive)).holds(copy.file.at(one), copy.file.size, None) for one in others)

@@ -72,6 +72,8 @@ def followers(session: Session, attempt_id: int) -> list[str]:
 
 def needs(session: Session, ids: Sequence[int], after: int = 0) -> list[Need]:
     """Return who needs the files *ids*, ordered by file; plans are looked into of attempts with ids above *after*."""
+    if not ids:
+        return []
     edges = session.tuples(NEEDS, {"ids": list(ids)})
     live = {row["id"]: row for row in session.rows(LIVE, (sorted({row[3] for row in edges if row[3] is not None}),))}
     found = [_need(file, name, how, live[attempt]) for file, name, how, attempt in edges if attempt in live]

@@ -126,6 +126,11 @@ def test_a_copy_may_go_while_another_stays(place: Place) -> None:
         registry.add_locations("disk", registry.care.page("home", raw.id - 1, 1, None, ""))
     place.world.facade("rm", "HSCA90398616.fits", code=4)
     assert there.exists()
+    home = place.archive / "raw/HSCA90398616.fits"
+    home.rename(place.home / "aside")
+    told = place.world.facade("rm", "--archive", "disk", "HSCA90398616.fits", code=1).stderr
+    assert "it is needed, and in no other archive" in told and there.exists()
+    (place.home / "aside").rename(home)
     place.world.facade("rm", "--archive", "disk", "HSCA90398616.fits")
     assert not there.exists() and (place.archive / "raw/HSCA90398616.fits").exists()
     assert "is read by" in place.world.facade("rm", "--archive", "home", "HSCA90398616.fits", code=4).stderr
