@@ -209,6 +209,7 @@ CODES: dict[str, str] = {
     "F526": "An output that is to be compressed has the name of a compressed file already.",
     "F527": "A required column of metadata has no value for an output, as far as planning is to know it. Let a key,"
     " variable or column have its name, or take its source from elsewhere.",
+    "F528": "A value that planning knows does not fit the type of its column of metadata. Mend the value, or the type.",
     # F6: queries and plug-ins
     "F601": "A query code failed, could not read its arguments, or is not installed.",
     "F602": "A module names a wrapper that is not installed. One that is a program is named exec:PROGRAM.",

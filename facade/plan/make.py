@@ -6,13 +6,16 @@ from collections.abc import Mapping
 
 from facade.campaign import FileSpec, ListSpec, Module
 from facade.campaign.outputs import kept, suffixes
+from facade.errors import InputError
 from facade.files import clean_path, name_fault, split_compression
-from facade.metadata import missing
+from facade.metadata import INTEGERS, TIMES, missing, typed
 from facade.plan.bench import Draft, Workbench, place_of_name
 from facade.plan.model import PlannedFile, maker_of
 from facade.plan.templates import Naming
 from facade.wcl.template import BadReference, MissingVariable, Scalar
 
+CHECKED = frozenset({*INTEGERS, "float", *TIMES})
+"""Types of columns that do not take any value."""
 planned_file = maker_of(PlannedFile)
 
 
@@ -24,6 +27,11 @@ class Maker:
         self.kept, self.suffixes = kept(module), suffixes(module)
         types = {name: bench.campaign.filetypes[module.files[name].filetype] for name in module.outputs}
         self.columns = {name: found.planned for name, found in types.items()}
+        self.kinds = {
+            name: {column: kind for column, kind, _ in found.columns if kind in CHECKED}
+            for name, found in types.items()
+        }
+        self.fit: set[tuple[str, Scalar]] = set()
         self.required = {
             name: {column: source for column, source in found.required if column in dict(found.planned)}
             for name, found in types.items()
@@ -56,7 +64,21 @@ class Maker:
         for column, source in self.required[spec.name].items():
             if described.get(column) is None:
                 raise BadReference(missing(column, source, f"output '{spec.name}'"), code="F527")
+        for column, kind in self.kinds[spec.name].items():
+            value = described.get(column)
+            if (kind, value) not in self.fit:
+                self.check(spec, column, kind, value)
         return described
+
+    def check(self, spec: FileSpec, column: str, kind: str, value: Scalar) -> None:
+        """Refuse a value that its column has no room for: the registry would refuse what the job reports."""
+        if not (isinstance(value, str) and "${attnum" in value):  # whose number comes with the attempt
+            try:
+                typed(value, kind)
+            except InputError as error:
+                message = f"output '{spec.name}': column '{column}' of metadata: {error.message}"
+                raise BadReference(message, code="F528") from None
+        self.fit.add((kind, value))
 
     def new_file(
         self,

@@ -119,3 +119,27 @@ def test_planning_tells_of_an_output_that_would_lack_a_required_value() -> None:
     (fault,) = faults_of(lambda: planned(whole), "F527")
     assert "output 'img': required column 'tract' has no value: there is no 'tract'" in fault
     assert planned(whole + "\ntract = 9\n").files[-1].metadata["tract"] == "9"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fits"),
+    [
+        ("int", "nine", False),
+        ("int", "${attnum}", True),
+        ("smallint", "40000", False),
+        ("bigint", "40000", True),
+        ("float", "1e-3", True),
+        ("float", "1,3", False),
+        ("date", "yesterday", False),
+        ("timestamp", "2013-06-17T10:00:00", True),
+        ("text", "nine", True),
+    ],
+)
+def test_planning_tells_of_a_value_that_its_column_would_not_take(kind: str, value: str, fits: bool) -> None:
+    whole = text().replace("seeing = float header:SEEING", f"seeing = float header:SEEING\nextra = {kind}")
+    whole += f'\nextra = "{value}"\n'
+    if fits:
+        assert planned(whole).files[-1].metadata["extra"] == value
+    else:
+        (fault,) = faults_of(lambda: planned(whole), "F528")
+        assert f"output 'img': column 'extra' of metadata: '{value}' is no {kind}" in fault

@@ -29,6 +29,7 @@ TOKEN = re.compile(r'\s*("(?:\\.|[^"\\])*"|->|[\w.]+|[{}\[\]=;,])', re.DOTALL)
 
 def hostile() -> Plan:
     whole = text(REDUCE, STACK.replace("sortkey = ccd", "sortkey = ccd\nformat = textcsv"))
+    whole = whole.replace("visit = int", "visit = text")
     return planned(whole, [raw(visit, 1, band="r") for visit in HOSTILE if "\n" not in visit])
 
 
