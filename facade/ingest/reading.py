@@ -186,7 +186,9 @@ class Readers:
     """Processes that read files side by side; use it in a ``with`` statement."""
 
     def __init__(self, reader: Reader, processes: int, files: int) -> None:
-        ours = str(getattr(ingestor_called(reader.filetype.ingestor), "__name__", "")).startswith(OURS)
+        module = str(getattr(ingestor_called(reader.filetype.ingestor), "__name__", ""))
+        ours = module.startswith(OURS)
+        self._loaded = [__name__, *([module] if ours else [])]
         self._reader, self._alone = reader, ours and (files < ALONE or processes == 1)
         self._processes = min(processes, -(-files // CHUNK)) or 1
         self._pool: ProcessPoolExecutor | None = None
@@ -209,7 +211,7 @@ class Readers:
     def _begin(self, chunk: Sequence[Question]) -> Future[list[Answer]] | None:
         try:
             if self._pool is None:
-                self._pool = _pool(self._processes)
+                self._pool = _pool(self._processes, self._loaded)
             return self._pool.submit(_read_all, self._reader, chunk)
         except BrokenProcessPool:  # what begins now, is read when its turn comes
             return None
@@ -227,7 +229,7 @@ class Readers:
 
     def _one_by_one(self, chunk: Sequence[Question]) -> Iterator[Answer]:
         """Read a chunk of which a file ends the process that reads it."""
-        pool = _pool(1)
+        pool = _pool(1, self._loaded)
         try:
             for question in chunk:
                 try:
@@ -235,7 +237,7 @@ class Readers:
                 except BrokenProcessPool:
                     name = self._reader.filetype.ingestor
                     yield Answer(fault=f"{question.path}: ingestor '{name}' ended the process that read it")
-                    pool = _pool(1)
+                    pool = _pool(1, self._loaded)
                 except Exception as error:
                     name, what = self._reader.filetype.ingestor, f"{type(error).__name__}: {error}"
                     yield Answer(fault=f"{question.path}: what ingestor '{name}' made of it cannot be taken: {what}")
@@ -243,10 +245,11 @@ class Readers:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pool(processes: int) -> ProcessPoolExecutor:
+def _pool(processes: int, loaded: list[str]) -> ProcessPoolExecutor:
+    """Return processes that begin with the modules *loaded*: to import astropy takes each of them half a second."""
     # not forked from here: this process has threads, and a connection
     context = get_context("forkserver" if len(gettempdir()) < LONGEST_FOLDER else "spawn")
-    context.set_forkserver_preload(["facade.ingest.reading"])
+    context.set_forkserver_preload(loaded)
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process)
 
 

@@ -18,10 +18,10 @@ from facade.registry.contents import Catalogue, put_catalogue
 from facade.registry.values import DIMENSIONS, FileKey, FileType, Ingested, NewFile
 
 KNOWN = """
-select d.id, d.filename, d.compression, d.checksum, d.filesize, d.filetype, d.wgb_task_id, t.name as maker, l.path
+select d.filename, d.compression, d.id, d.filesize, d.checksum, d.filetype,
+       (select 'task ' || t.id || ' (' || t.name || ')' from task t where t.id = d.wgb_task_id) as maker, l.path
   from unnest(%(names)s::text[], %(suffixes)s::text[]) n (filename, compression)
   join desfile d using (filename, compression)
-  join task t on t.id = d.wgb_task_id
   left join file_location l on l.desfile_id = d.id and l.archive_name = %(archive)s
 """
 INCOMING = """
@@ -62,7 +62,7 @@ class Known(NamedTuple):
 
 def known(session: Session, names: Iterable[FileKey], archive: str) -> dict[FileKey, Known]:
     """Return those of *names* that are registered, and where they lie in *archive*."""
-    return {(row["filename"], row["compression"]): _known(row) for row in session.rows(KNOWN, _names(names, archive))}
+    return {(row[0], row[1]): Known._make(row[2:]) for row in session.tuples(KNOWN, _names(names, archive))}
 
 
 def register(
@@ -142,11 +142,6 @@ def _names(names: Iterable[FileKey], archive: str | None) -> dict[str, Any]:
     }
 
 
-def _known(row: Mapping[str, Any]) -> Known:
-    maker = f"task {row['wgb_task_id']} ({row['maker']})"
-    return Known(row["id"], row["filesize"], row["checksum"], row["filetype"], maker, row["path"])
-
-
 def _each_once(new_files: Sequence[NewFile], refused: dict[FileKey, str]) -> dict[FileKey, NewFile]:
     files: dict[FileKey, NewFile] = {}
     for file in new_files:
@@ -167,7 +162,7 @@ def _present(cursor: Cursor, files: Mapping[FileKey, NewFile], refused: dict[Fil
         if row["checksum"] == files[key]["checksum"]:
             found[key] = row["id"]
         else:
-            refused[key] = f"file {''.join(key)} is already registered with other content, made by {_known(row).maker}"
+            refused[key] = f"file {''.join(key)} is already registered with other content, made by {row['maker']}"
     return found
 
 
