@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,7 +95,7 @@ def _items(name: str, text: str) -> list[Item]:
         if character == "\\" and position + 1 < len(text):
             position += 1
             items[-1].append((text[position], True))
-        elif character in "'\"" and _text(items[-1]).strip() in ("", "!"):
+        elif character in "'\"" and _begins(items[-1]):
             end = text.find(character, position + 1)
             after = text[end + 1 :].lstrip() if end > 0 else ""
             if end < 0 or (after and not after.startswith(",")):
@@ -108,6 +109,12 @@ def _items(name: str, text: str) -> list[Item]:
             items[-1].append((character, False))
         position += 1
     return [_trimmed(item) for item in items]
+
+
+def _begins(item: Item) -> bool:
+    """Say whether nothing is written in *item* so far, or but an exclamation mark."""
+    written = islice((character for character, _ in item if not character.isspace()), 2)
+    return list(written) in ([], [""], ["!"])
 
 
 def _trimmed(item: Item) -> Item:

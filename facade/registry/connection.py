@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg2
 from psycopg2 import extensions, extras, sql
 
-from facade.errors import FacadeError, RefusedError, RegistryError
+from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.registry.address import Address as Address
 from facade.registry.address import write_passfile as write_passfile
 
@@ -32,6 +32,9 @@ OTHER_CONTENT, UNKNOWN_TASK = "ZF001", "ZF002"
 """SQLSTATEs that sql/report.sql raises: a file clashes; a line names something that was never registered."""
 DENIED = "42501"
 """SQLSTATE of what a role may not do."""
+
+TOO_LONG = "54000"
+"""SQLSTATE of what does not fit into an index."""
 
 PASSING = frozenset({"08", "53", "57", "58"})
 """SQLSTATE classes that say more about the server's day than about the statement."""
@@ -163,6 +166,12 @@ def translate(error: psycopg2.Error) -> FacadeError:
             sqlstate=state,
             remedy="bring it up to date with 'facade db upgrade'",
         )
+    if state == TOO_LONG:
+        return StatementError(
+            "the registry cannot look things up by so long a text",
+            sqlstate=state,
+            remedy="names and paths have 2,000 characters at most",
+        )
     if state == DENIED:
         return StatementError(
             f"the database role may not do this: {message}",
@@ -180,6 +189,10 @@ def translated() -> Iterator[None]:
         yield
     except psycopg2.Error as error:
         raise translate(error) from error
+    except ValueError as error:  # what the driver refuses before the server sees it
+        if isinstance(error, UnicodeEncodeError) or "NUL" in str(error):
+            raise InputError("a text holds NULs or bytes that are no text: no database keeps those") from error
+        raise
 
 
 class Session:
