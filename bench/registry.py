@@ -1,15 +1,11 @@
-"""What the registry answers at survey size, and how fast jobs can tell it things.
+"""What the registry answers at survey size, and how fast.
 
     python bench/registry.py [--files 10000000] [--home DIR] [--rounds 5]
-    python bench/registry.py --writers 50 [--quanta 20000]
 
-The first fills an embedded registry with a survey (bench/survey.py; ten minutes and 20 GB for ten million files; with
+Fills an embedded registry with a survey (bench/survey.py; ten minutes and 20 GB for ten million files; with
 --home it is kept, and found again by the next run) and asks questions as ``facade`` asks them. Each is asked of several
 things: the first answer is "cold" (its pages may be on disk), the others are "warm"; medians in ms. The floor is a
 round trip that reads nothing.
-
-The second registers an attempt and has that many processes report its quanta through the path that jobs use, receipts
-left out; the floor is a bare COPY of the same rows into the same tables, in the same run.
 """
 
 from __future__ import annotations
@@ -36,7 +32,7 @@ ASKED = 7
 
 def attempt_names(files: int) -> list[str]:
     """Return the names of a few attempts, spread over the survey; none of those that are active."""
-    last = max(1, round(files / (FILES * AT_ONCE))) * AT_ONCE - AT_ONCE or AT_ONCE
+    last = max(2, round(files / (FILES * AT_ONCE))) * AT_ONCE - AT_ONCE
     return [_name(1 + (last - 1) * step // (ASKED - 1)) for step in range(ASKED)]
 
 
@@ -104,8 +100,7 @@ def show(files: int, home: Path, rounds: int) -> None:
                     f"loaded in {time.perf_counter() - start:.0f} s: "
                     + ", ".join(f"{n:,} {t}" for t, n in counts.items())
                 )
-            registry.run_sql("select 1")
-            floor = asked(lambda: registry.run_sql("select 1"), 50)[1]
+            floor = asked(lambda: registry.receipt_lines([]), 50)[1]
             print(f"{'ms':48}{'cold':>9}{'warm':>9}{'rows':>8}{'target':>8}   (a round trip: {floor:.2f})")
             for title, target, each in questions(registry, files):
                 found = [asked(question, rounds) for question in each]

@@ -95,7 +95,7 @@ def survey(address: Address, files: int, told: Callable[[str], None]) -> dict[st
 
     *told* hears what is being done.
     """
-    groups = max(1, round(files / (FILES * AT_ONCE)))
+    groups = max(2, round(files / (FILES * AT_ONCE)))  # those that are done, and those that run
     with closing(connect(address)) as connection, connection.cursor() as cursor:
         for statement in FIXED.replace("REQUESTS", str(groups * AT_ONCE // UNITS)).split(";\n"):
             cursor.execute(statement) if statement.strip() else None
