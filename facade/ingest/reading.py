@@ -228,19 +228,23 @@ class Readers:
                 yield from self._one_by_one(chunk)
 
     def _one_by_one(self, chunk: Sequence[Question]) -> Iterator[Answer]:
-        """Read a chunk of which a file ends the process that reads it."""
+        """Read a chunk of which a file ends the process that reads it: one that did so twice is told."""
+        name = self._reader.filetype.ingestor
         pool = _pool(1, self._loaded)
         try:
             for question in chunk:
-                try:
-                    yield from pool.submit(_read_all, self._reader, [question]).result()
-                except BrokenProcessPool:
-                    name = self._reader.filetype.ingestor
-                    yield Answer(fault=f"{question.path}: ingestor '{name}' ended the process that read it")
-                    pool = _pool(1, self._loaded)
-                except Exception as error:
-                    name, what = self._reader.filetype.ingestor, f"{type(error).__name__}: {error}"
-                    yield Answer(fault=f"{question.path}: what ingestor '{name}' made of it cannot be taken: {what}")
+                answer = Answer(fault=f"{question.path}: ingestor '{name}' ended the process that read it")
+                for _ in range(2):
+                    try:
+                        (answer,) = pool.submit(_read_all, self._reader, [question]).result()
+                        break
+                    except BrokenProcessPool:
+                        pool = _pool(1, self._loaded)
+                    except Exception as error:
+                        what = f"what ingestor '{name}' made of it cannot be taken: {type(error).__name__}: {error}"
+                        answer = Answer(fault=f"{question.path}: {what}")
+                        break
+                yield answer
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
