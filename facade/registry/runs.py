@@ -133,11 +133,15 @@ def quantum_states(session: Session, attempt_id: int) -> dict[int, State]:
 
 
 def report(session: Session, told: Mapping[str, Sequence[Line]]) -> dict[str, int]:
-    """Apply lines of receipts, all or none; return the last ``seq`` applied of each. A deadlock is tried again."""
-    texts = ["[" + ",".join(map(encode, lines)) + "]" for lines in told.values()]
+    """Apply lines of receipts, all or none; return the last ``seq`` applied of each."""
+    return report_texts(session, {name: "[" + ",".join(map(encode, lines)) + "]" for name, lines in told.items()})
+
+
+def report_texts(session: Session, told: Mapping[str, str]) -> dict[str, int]:
+    """Do what `report` does, with the lines of each receipt as the text of a JSON list. A deadlock is tried again."""
     for patience in (0.05, 0.2, None):
         try:
-            rows = session.rows("select report(%s::uuid[], %s::jsonb[]) as applied", (list(told), texts))
+            rows = session.rows("select report(%s::uuid[], %s::jsonb[]) as applied", (list(told), list(told.values())))
             return dict(zip(told, rows[0]["applied"], strict=True))
         except StatementError as error:
             if error.sqlstate != DEADLOCK or patience is None:
