@@ -35,8 +35,33 @@ begin
     from unnest(awaited) e join desfile d on d.filename = e.filename and d.compression = e.compression
    where e.child_desfile_id <> d.id order by 1, 2
   on conflict do nothing;
+  perform refuse_circles(array(select distinct e.child_desfile_id from unnest(awaited) e where e.child_desfile_id is not null));
 end $$;
 comment on function make_edges is 'make those provenance edges whose files are registered';
+
+create function refuse_circles(children bigint[]) returns void language plpgsql as $$
+-- nothing has been made from nearly all new files, and then one look says so; offset 0: by the index, whatever is there
+declare
+  child bigint;
+  parent bigint;
+begin
+  with recursive below (start, id) as (
+    select c.id, w.child_desfile_id from unnest(children) c (id) cross join lateral (
+      select child_desfile_id from opm_was_derived_from where parent_desfile_id = c.id offset 0) w
+    union
+    select b.start, w.child_desfile_id from below b cross join lateral (
+      select child_desfile_id from opm_was_derived_from where parent_desfile_id = b.id offset 0) w)
+  select b.start, b.id into child, parent
+    from below b cross join lateral (
+      select from opm_was_derived_from where child_desfile_id = b.start and parent_desfile_id = b.id offset 0) e
+   limit 1;
+  if found then
+    raise exception 'file % cannot be made from %, which was made from it',
+      (select filename || compression from desfile where id = child),
+      (select filename || compression from desfile where id = parent) using errcode = 'ZF001';
+  end if;
+end $$;
+comment on function refuse_circles is 'raise ZF001 if one of these files is derived from what was derived from it';
 
 create function report_edges(awaited pending_edge[]) returns void language plpgsql as $$
 -- the report of a file's maker may arrive after those of its readers: what cannot be joined yet waits

@@ -29,7 +29,8 @@ Connection = extensions.connection
 Cursor = extras.RealDictCursor
 
 OTHER_CONTENT, UNKNOWN_TASK = "ZF001", "ZF002"
-"""SQLSTATEs that sql/report.sql raises: a file clashes; a line names something that was never registered."""
+"""SQLSTATEs that sql/report.sql raises: a file clashes, or would be made from
+itself; a line names something that was never registered."""
 DENIED = "42501"
 """SQLSTATE of what a role may not do."""
 

@@ -274,3 +274,32 @@ def test_a_job_that_is_run_again_after_it_has_succeeded_has_succeeded_all_the_ti
     assert registry.job_states(ids.attempt_id)[1] is State.SUCCEEDED
     events = f"select string_agg(state::text, ' ' order by id) from task_event where task_id = {ids.jobs[1]}"
     assert scalar(registry, events) == "running succeeded"
+
+
+def test_a_file_is_never_made_from_what_was_made_from_it(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    ids = submit(registry, quanta=3, jobs=3)
+    receipts = [Receipt(ids, n).started() for n in (1, 2, 3)]
+    for n, receipt in enumerate(receipts, 1):
+        receipt.quantum(n, used=[f"calexp-{n % 3 + 1}.fits"])  # 1 of 2, 2 of 3, and 3 of 1
+    for receipt in receipts[:2]:
+        registry.report(receipt.id, receipt.lines)
+    before = contents(registry)
+    with pytest.raises(RefusedError, match=r"file calexp-\d.fits cannot be made from calexp-\d.fits, which was made"):
+        registry.report(receipts[2].id, receipts[2].lines)
+    assert contents(registry) == before
+    again = submit(registry, quanta=2)
+    receipt = Receipt(again).started().quantum(1, used=["calexp-2b.fits"], suffix="b")
+    receipt.quantum(2, used=["calexp-1b.fits"], suffix="b")
+    with pytest.raises(RefusedError, match="cannot be made from"):
+        registry.report(receipt.id, receipt.lines)
+
+
+def test_a_file_has_one_maker(registry: Registry) -> None:
+    registry.ensure_metadata_tables(FILETYPES)
+    one, two = submit(registry), submit(registry)
+    for ids in (one, two):
+        receipt = Receipt(ids).started().quantum(1)
+        registry.report(receipt.id, receipt.lines)  # the same content: no clash, and no second maker
+    makers = "opm_was_generated_by join desfile on id = desfile_id where filename like 'calexp-1%'"
+    assert scalar(registry, f"select count(*) from {makers}") == 1
