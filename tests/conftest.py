@@ -8,7 +8,7 @@ import os
 
 from e2e.world import foreign
 
-pytest_plugins = ["pool", "database", "archive_servers"]
+pytest_plugins = ["pool", "database", "archive_servers", "asking.place"]
 
 for _name in foreign(os.environ):
     del os.environ[_name]

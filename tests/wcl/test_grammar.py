@@ -241,7 +241,7 @@ def disagreements(text: str, root: Section) -> list[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_keys_and_values_are_where_the_parser_finds_them(path: Path) -> None:
     root = document(path).root
-    assert list(values(root))
+    assert list(values(root)) or "<<include" in path.read_text()
     assert disagreements(path.read_text(), root) == []
 
 

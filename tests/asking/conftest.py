@@ -1,3 +1,0 @@
-"""The small survey for all tests of asking."""
-
-pytest_plugins = ["asking.place"]
