@@ -40,26 +40,23 @@ end $$;
 comment on function make_edges is 'make those provenance edges whose files are registered';
 
 create function refuse_circles(children bigint[]) returns void language plpgsql as $$
--- nothing has been made from nearly all new files, and then one look says so; offset 0: by the index, whatever is there
+-- down from each new file, step by step, until nothing was made from what is reached: of nearly all that is at once.
+-- in steps, because a recursive query makes room for thousands of rows; offset 0: by the index, whatever is there
 declare
-  child bigint;
-  parent bigint;
+  above bigint[] := children;
+  below bigint[] := children;
 begin
-  with recursive below (start, id) as (
-    select c.id, w.child_desfile_id from unnest(children) c (id) cross join lateral (
-      select child_desfile_id from opm_was_derived_from where parent_desfile_id = c.id offset 0) w
-    union
-    select b.start, w.child_desfile_id from below b cross join lateral (
-      select child_desfile_id from opm_was_derived_from where parent_desfile_id = b.id offset 0) w)
-  select b.start, b.id into child, parent
-    from below b cross join lateral (
-      select from opm_was_derived_from where child_desfile_id = b.start and parent_desfile_id = b.id offset 0) e
-   limit 1;
-  if found then
-    raise exception 'file % cannot be made from %, which was made from it',
-      (select filename || compression from desfile where id = child),
-      (select filename || compression from desfile where id = parent) using errcode = 'ZF001';
-  end if;
+  for step in 1 .. 1000 loop
+    select array_agg(s), array_agg(c) into above, below
+      from (select distinct u.s, w.child_desfile_id as c from unnest(above, below) as u (s, b) cross join lateral (
+              select child_desfile_id from opm_was_derived_from where parent_desfile_id = u.b offset 0) w) reached;
+    exit when below is null;
+    if exists (select from unnest(above, below) as u (s, b) where u.s = u.b) then
+      raise exception 'file % would be made from what was made from it',
+        (select filename || compression from desfile
+          where id = (select min(u.s) from unnest(above, below) as u (s, b) where u.s = u.b)) using errcode = 'ZF001';
+    end if;
+  end loop;
 end $$;
 comment on function refuse_circles is 'raise ZF001 if one of these files is derived from what was derived from it';
 

@@ -285,13 +285,13 @@ def test_a_file_is_never_made_from_what_was_made_from_it(registry: Registry) -> 
     for receipt in receipts[:2]:
         registry.report(receipt.id, receipt.lines)
     before = contents(registry)
-    with pytest.raises(RefusedError, match=r"file calexp-\d.fits cannot be made from calexp-\d.fits, which was made"):
+    with pytest.raises(RefusedError, match=r"file calexp-\d.fits would be made from what was made"):
         registry.report(receipts[2].id, receipts[2].lines)
     assert contents(registry) == before
     again = submit(registry, quanta=2)
     receipt = Receipt(again).started().quantum(1, used=["calexp-2b.fits"], suffix="b")
     receipt.quantum(2, used=["calexp-1b.fits"], suffix="b")
-    with pytest.raises(RefusedError, match="cannot be made from"):
+    with pytest.raises(RefusedError, match="would be made from what"):
         registry.report(receipt.id, receipt.lines)
 
 

@@ -49,9 +49,10 @@ def story(dice: random.Random, registry: Registry) -> list[Receipt]:
                 if dice.random() < 0.3:
                     receipt.failed(wrapnum, f"exit code 3, run {run}")
                 else:
-                    used = [f"calexp-{dice.randint(1, QUANTA)}.fits" for _ in range(2)] if alike else []
+                    used = [f"calexp-{dice.randint(1, wrapnum)}.fits" for _ in range(2)] if alike else []
                     content = "" if alike else f"run {run}"
-                    receipt.quantum(wrapnum, content=content, used=list(dict.fromkeys([*used, "raw1.fits"])))
+                    used = [name for name in dict.fromkeys(used) if name != f"calexp-{wrapnum}.fits"]
+                    receipt.quantum(wrapnum, content=content, used=[*used, "raw1.fits"])
             if dice.random() < 0.4:
                 del receipt.lines[dice.randint(1, len(receipt.lines)) :]  # it died
             else:
