@@ -125,10 +125,14 @@ def of_ids(session: Session, ids: Sequence[int]) -> list[Found]:
 
 def unknown(session: Session, name: str) -> InputError:
     """Return what to say of a file that is not registered: names near it are told."""
+    return InputError(f"no file is registered as {name!r}", remedy=hint(session, name))
+
+
+def hint(session: Session, name: str) -> str:
+    """Return what to do about a file that is not registered: take one of a name near it, or look for it."""
     around = [row[0] for row in session.tuples(AROUND, {"name": name})]
     close = difflib.get_close_matches(name, around, n=3)
-    remedy = f"did you mean {' or '.join(close)}?" if close else "look for it: facade files '*PART OF ITS NAME*'"
-    return InputError(f"no file is registered as {name!r}", remedy=remedy)
+    return f"did you mean {' or '.join(close)}?" if close else "look for it: facade files '*PART OF ITS NAME*'"
 
 
 def storable(text: str) -> None:

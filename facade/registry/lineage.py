@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from facade.errors import InputError
-from facade.registry import questions
+from facade.registry import finding, questions
 from facade.registry.connection import Session
 
 EDGES = """
@@ -37,10 +36,7 @@ def descendants(session: Session, filename: str) -> list[dict[str, Any]]:
 def _walk(session: Session, question: str, filename: str) -> list[dict[str, Any]]:
     rows = questions.run_named(session, question, {"file": filename}).dicts()
     if not rows:
-        raise InputError(
-            f"no file is registered as {filename!r}",
-            remedy="look for it: facade sql -c \"select filename from desfile where filename like '%…%'\"",
-        )
+        raise finding.unknown(session, filename)
     return rows
 
 

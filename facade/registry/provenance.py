@@ -8,7 +8,7 @@ from typing import Any
 
 from facade.errors import InputError
 from facade.graph import Execution, File, Graph
-from facade.registry import runs
+from facade.registry import finding, runs
 from facade.registry.connection import Session
 from facade.registry.runs import attempt_name
 
@@ -123,8 +123,7 @@ def _start(session: Session, about: str) -> list[int]:
         return [row[0] for row in found]
     raise InputError(
         f"no file, attempt, quantum or tag is called {about!r}",
-        remedy="a file by its name, an attempt as Ht0_r11p95, a quantum as Ht0_r11p95:17; look for a file with:"
-        " facade sql -c \"select filename from desfile where filename like '%…%'\"",
+        remedy=f"{finding.hint(session, name)}\n  an attempt is named as Ht0_r11p95, a quantum as Ht0_r11p95:17",
     )
 
 

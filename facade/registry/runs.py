@@ -26,7 +26,7 @@ select a.id, a.task_id,
   join pfw_request r on r.reqnum = a.reqnum
   join task t on t.id = a.task_id
 """
-NAME = re.compile(r"(?P<unit>.+)_r(?P<reqnum>\d+)p(?P<attnum>\d+)")
+NAME = re.compile(r"(?P<unit>.+)_r(?P<reqnum>[0-9]{1,9})p(?P<attnum>[0-9]{1,9})", re.DOTALL)
 ACTIVE = [state.value for state in State if not state.final]
 DEADLOCK = "40P01"
 
@@ -55,8 +55,8 @@ def attempts(
 
 def attempt(session: Session, name_or_id: str | int) -> Attempt | None:
     """Return one attempt, by ``UNIT_rREQpATT`` or id."""
-    text = str(name_or_id).strip()
-    if text.isdecimal():
+    text = str(name_or_id)
+    if re.fullmatch(r" *[0-9]{1,18} *", text):
         found = session.rows(ATTEMPTS + " where a.id = %s", (int(text),))
     elif parts := NAME.fullmatch(text):
         found = session.rows(
