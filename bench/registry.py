@@ -1,6 +1,6 @@
 """What the registry answers at survey size, and how fast.
 
-    python bench/registry.py [--files 10000000] [--home DIR] [--rounds 5]
+    python bench/registry.py [--files 1000000] [--home DIR] [--rounds 5]
 
 Fills an embedded registry with a survey (bench/survey.py; ten minutes and 20 GB for ten million files; with
 --home it is kept, and found again by the next run) and asks questions as ``facade`` asks them. Each is asked of several
@@ -116,7 +116,7 @@ def show(files: int, home: Path, rounds: int) -> None:
 def main() -> None:
     """Measure and print; one JSON object per figure on stderr."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=10_000_000)
+    parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--home", type=Path, help="keep the registry there")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
