@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import sys
 import textwrap
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_the_plug_in(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     importlib.invalidate_caches()
+    for name in [one for one in sys.modules if one.partition(".")[0] == "mysurvey"]:
+        monkeypatch.delitem(sys.modules, name)  # another page has a package of that name
     assert (
         cases(capsys, "settings", "--param", "threads=2", "--column", "seconds=float", "--keep", str(tmp_path / "k"))
         == {}
