@@ -1,8 +1,9 @@
-"""Columns of metadata: which types there are, what a definition says of one, and values as their column has them."""
+"""Columns of metadata and contents: types and names, what a definition says of one, values as their column has them."""
 
 from __future__ import annotations
 
 import datetime
+import re
 from typing import NamedTuple
 
 from facade.errors import InputError
@@ -13,6 +14,20 @@ INTEGERS = {"smallint": 15, "int": 31, "bigint": 63}
 TIMES = ("date", "timestamp")
 COLUMN_TYPES = ("text", *INTEGERS, "float", "bool", *TIMES)
 """A ``timestamp`` knows its time zone (UTC, if none is written)."""
+STORED = {
+    "text": "text",
+    "smallint": "smallint",
+    "int": "integer",
+    "bigint": "bigint",
+    "float": "double precision",
+    "bool": "boolean",
+    "date": "date",
+    "timestamp": "timestamp with time zone",
+}
+"""Types of columns -> what PostgreSQL calls them."""
+KINDS = {stored: kind for kind, stored in STORED.items()}
+NAME = re.compile(r"[a-z][a-z0-9_]{0,58}")
+"""Names of tables and columns; PostgreSQL cuts them off at 63, and constraints add their own ends."""
 
 FILENAME = "filename:"
 RESERVED = frozenset({"desfile_id", "filename", "compression", "filetype", "filesize", "checksum", "path"})

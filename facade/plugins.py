@@ -7,7 +7,6 @@ A plug-in is a module (or object) that satisfies one of these Protocols and is r
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from facade.errors import InputError
+from facade.wcl.tree import did_you_mean
 
 Scalar = str | int | float | bool | None
 Row = Mapping[str, Scalar]
@@ -227,9 +227,8 @@ def _find(kind: str, name: str) -> EntryPoint:
         if point.name == name:
             return point
     known = names(kind)
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise InputError(f"no {kind} is called {name!r}", remedy=f"{hint}installed: {', '.join(known)}")
+    remedy = f"{did_you_mean(name, known)} installed: {', '.join(known)}".lstrip()
+    raise InputError(f"no {kind} is called {name!r}", remedy=remedy)
 
 
 def wrapper(name: str) -> Wrapper:

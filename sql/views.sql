@@ -39,6 +39,12 @@ comment on view opm_was_generated_by is 'provenance: the file was made by the ta
 
 -- Functions that named questions (sql/queries) and operators call.
 
+create function attempt_name(attempt pfw_attempt) returns text stable language sql as $$
+  select attempt.unitname || '_r' || attempt.reqnum || 'p'
+         || lpad(attempt.attnum::text, greatest(2, length(attempt.attnum::text)), '0')
+$$;
+comment on function attempt_name is 'how operators call an attempt (Ht0_r11p01): attempt_name(a) of a row a of pfw_attempt';
+
 create function attempt_id(name text) returns bigint stable language sql as $$
   select id from pfw_attempt where id = case when name ~ '^\d{1,18}$' then name::bigint end
   union all

@@ -9,10 +9,9 @@ import re
 
 from facade.campaign.faults import Faults, key_of
 from facade.files import COLUMN
-from facade.metadata import COLUMN_TYPES
+from facade.metadata import COLUMN_TYPES, NAME
 from facade.wcl.tree import Section
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,58}$")
 _SOURCE = re.compile(rf"{COLUMN}\s*\S")
 OWN = ("desfile_id", "rownum")
 """What every row has: the file that it came with, and its number there."""
@@ -26,7 +25,7 @@ def read_contents(filetype: str, section: Section, faults: Faults) -> tuple[tupl
         source = source.strip()
         if kind not in COLUMN_TYPES:
             faults.unknown(value.part(0, len(kind)), "column type", kind, COLUMN_TYPES, code="F211")
-        if not _NAME.match(name) or name in OWN:
+        if not NAME.fullmatch(name) or name in OWN:
             what = "every row has one already" if name in OWN else "it cannot be a column of a table"
             faults.at(key_of(name, value), f"'{name}' is no name for contents: {what}", "choose another", code="F218")
         if source and not _SOURCE.match(source):

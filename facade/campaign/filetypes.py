@@ -14,7 +14,7 @@ from facade.campaign.faults import Faults, key_of
 from facade.campaign.outputs import SOURCE
 from facade.campaign.vocabulary import Vocabulary
 from facade.files import WCL, FileType, planned_name
-from facade.metadata import COLUMN_TYPES, FILENAME, NO_DETAIL, RESERVED, Detail
+from facade.metadata import COLUMN_TYPES, FILENAME, NAME, NO_DETAIL, RESERVED, Detail
 from facade.wcl.scope import Scope
 from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot
 from facade.wcl.tree import Section, Value
@@ -26,7 +26,6 @@ _FILENAME = re.compile(rf"{FILENAME}([\w-]+)(?::([\w-]+))?$")
 _DESCRIPTION = re.compile(r"(?:^|\s)-\s")
 _WORD = re.compile(r"\[[^\]]*\]|\S+")
 _UCD = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*$")
-_COLUMN = re.compile(r"[a-z][a-z0-9_]{0,58}$")
 """What PostgreSQL takes without quotes, and has room for."""
 
 
@@ -71,7 +70,7 @@ def read_filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
 def _table(section: Section, faults: Faults) -> str:
     """Return the table of a filetype; like all names of tables, in whatever case it is written."""
     value = section.value("metadata_table")
-    if value is not None and not _COLUMN.match(value.text.lower()):
+    if value is not None and not NAME.fullmatch(value.text.lower()):
         remedy = "use letters, digits and '_', a letter first, at most 59"
         faults.at(value, f"'{value.text}' is no name for a table", remedy, code="F218")
     return value.text.lower() if value is not None else ""
@@ -106,7 +105,7 @@ def _column(name: str, value: Value, root: Section, faults: Faults) -> _Column:
     at = value.part(*first) if first[1] else value
     if value.text[slice(*first)] not in COLUMN_TYPES:
         faults.unknown(at, "column type", value.text[slice(*first)], COLUMN_TYPES, code="F211")
-    if not _COLUMN.match(name) or name in RESERVED:
+    if not NAME.fullmatch(name) or name in RESERVED:
         what = "every file has one already" if name in RESERVED else "it cannot be a column of a table"
         remedy = "choose another name" if name in RESERVED else "use a-z, 0-9 and _, a letter first, at most 59"
         faults.at(key_of(name, value), f"'{name}' is no name for metadata: {what}", remedy, code="F218")

@@ -7,13 +7,12 @@ taken. Names are sorted, so that two who register the same ones wait for each ot
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from facade.errors import InputError, RefusedError
 from facade.plugins import Row
-from facade.registry.connection import Cursor, Session, StatementError, copy
+from facade.registry.connection import DEADLOCK, Cursor, Session, copy, repeated
 from facade.registry.contents import Catalogue, put_catalogue
 from facade.registry.values import DIMENSIONS, FileKey, FileType, Ingested, NewFile
 
@@ -44,7 +43,7 @@ insert into file_location (desfile_id, archive_name, path) select * from unnest(
 on conflict (desfile_id, archive_name) do update set path = excluded.path where file_location.path <> excluded.path
 """
 COLUMNS = ("id", "filename", "compression", "filetype", "filesize", "checksum")
-AGAIN = frozenset({"40P01", "40001", "23505"})
+AGAIN = frozenset({DEADLOCK, "40001", "23505"})
 """SQLSTATEs after which the same transaction may go through: deadlock, serialization, a race for a name or contents."""
 PATIENCE = (0.05, 0.2, 1.0)
 
@@ -77,18 +76,16 @@ def register(
     absent: Collection[FileKey] = (),
 ) -> Ingested:
     """Register files under a task of kind ingest, in one transaction (see `Intake.register`)."""
-    for number, patience in enumerate((*PATIENCE, None)):
-        try:
-            with session.transaction() as cursor:
-                return _register(
-                    cursor, task_name, filetypes, new_files, contents, catalogues, partial, () if number else absent,
-                    straight=not number,
-                )  # fmt: skip
-        except StatementError as error:
-            if error.sqlstate not in AGAIN or patience is None:
-                raise
-        time.sleep(patience)
-    raise AssertionError("the last try returns or raises")
+
+    def at_once(number: int) -> Ingested:
+        known_absent = () if number else absent
+        with session.transaction() as cursor:
+            return _register(
+                cursor, task_name, filetypes, new_files, contents, catalogues, partial, known_absent,
+                straight=not number,
+            )  # fmt: skip
+
+    return repeated(at_once, AGAIN, PATIENCE)
 
 
 def _register(

@@ -10,10 +10,10 @@ import random
 import re
 import select
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg2
 from psycopg2 import extensions, extras, sql
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 Connection = extensions.connection
 Cursor = extras.RealDictCursor
+Result = TypeVar("Result")
 
 OTHER_CONTENT, UNKNOWN_TASK = "ZF001", "ZF002"
 """SQLSTATEs that sql/report.sql raises: a file clashes, or would be made from
 itself; a line names something that was never registered."""
 DENIED = "42501"
 """SQLSTATE of what a role may not do."""
+DEADLOCK = "40P01"
 
 TOO_LONG = "54000"
 """SQLSTATE of what does not fit into an index."""
@@ -55,6 +57,24 @@ class StatementError(RegistryError):
     def __init__(self, message: str, *, sqlstate: str, remedy: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.sqlstate = sqlstate
+
+
+def repeated(action: Callable[[int], Result], states: Collection[str], pauses: Sequence[float]) -> Result:
+    """Return what ``action(number of the try)`` does; if it ends by one of *states*, try again after each of *pauses*.
+
+    The numbers begin at 0, the pauses are in seconds.
+
+    Raises:
+        StatementError: by another state, or at the last try.
+    """
+    for number, pause in enumerate(pauses):
+        try:
+            return action(number)
+        except StatementError as error:
+            if error.sqlstate not in states:
+                raise
+        time.sleep(pause)
+    return action(len(pauses))
 
 
 def connect(address: Address, timeout: float = 10, *, patience: float = PATIENCE) -> Connection:

@@ -6,28 +6,17 @@ file is ingested.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from facade.errors import InputError
+from facade.metadata import NAME, STORED
 from facade.registry.connection import DENIED, Cursor, Session, StatementError
 from facade.registry.values import FileKey
 
-STORED = {
-    "text": "text",
-    "smallint": "smallint",
-    "int": "integer",
-    "bigint": "bigint",
-    "float": "double precision",
-    "bool": "boolean",
-    "date": "date",
-    "timestamp": "timestamp with time zone",
-}
 OURS = "rows of files, by the definitions of filetypes"
 """The comment by which such a table is known: no table of the registry itself is ever taken for one."""
-NAME = re.compile(r"[a-z][a-z0-9_]{0,58}")
 RESERVED = ("desfile_id", "rownum")
 CHANGING = 0xFACADE2  # key of the advisory lock: two processes that widen at once go one after the other
 

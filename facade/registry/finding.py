@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from facade.errors import InputError
+from facade.metadata import KINDS, NAME
 from facade.registry.connection import Session
 from facade.registry.runs import attempt_name
 from facade.registry.values import FileKey
+from facade.wcl.tree import did_you_mean
 
 IDS = """
 select d.id from desfile d {joins}
@@ -37,7 +39,6 @@ COLUMNS = """
 select column_name, data_type from information_schema.columns
  where table_schema = 'public' and table_name = %s and column_name <> 'desfile_id' order by ordinal_position
 """
-NAME = re.compile(r"[a-z][a-z0-9_]*")
 WILD = re.compile(r"[*?]")
 
 
@@ -146,9 +147,8 @@ def ensure(session: Session, table: str, column: str, value: str, what: str) -> 
     if session.rows(f"select 1 from {table} where {column} = %s limit 1", (value,)):  # noqa: S608
         return
     there = [row[0] for row in session.tuples(f"select distinct {column} from {table} order by 1 limit 500")]  # noqa: S608
-    close = difflib.get_close_matches(value, there, n=1)
     known = f"there are: {', '.join(there[:20])}" if there else "there is none"
-    raise InputError(f"no {what} is called {value!r}", remedy=f"did you mean {close[0]!r}?" if close else known)
+    raise InputError(f"no {what} is called {value!r}", remedy=did_you_mean(value, there) or known)
 
 
 def _check(session: Session, wanted: Wanted) -> None:
@@ -214,18 +214,17 @@ def _metadata(session: Session, wanted: Wanted) -> tuple[str, str, dict[str, Any
     from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
     from facade.registry.conditions import condition
-    from facade.registry.metadata import STORED, TYPES
+    from facade.registry.metadata import TYPES
 
     found = session.rows("select metadata_table from filetype where name = %s", (wanted.filetype,))
     table = found[0]["metadata_table"] if found else None
     if table is None or not NAME.fullmatch(table):
         raise InputError(f"files of type {wanted.filetype} have no metadata")
-    columns = {name: STORED[kind] for name, kind in session.tuples(COLUMNS, (table,))}
+    columns = {name: KINDS[kind] for name, kind in session.tuples(COLUMNS, (table,))}
     home, tests = named(table), []
     for name, value in wanted.where.items():
         if name not in columns:
-            close = difflib.get_close_matches(name, columns, n=1)
-            remedy = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(columns)}"
+            remedy = did_you_mean(name, columns) or f"there are: {', '.join(columns)}"
             raise InputError(f"files of type {wanted.filetype} have no column {name!r}", remedy=remedy)
         one = column(name, TYPES[columns[name]])
         one.table = home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from facade.errors import InputError
 from facade.registry.conditions import Column, Condition
 from facade.registry.values import DIMENSIONS
+from facade.wcl.tree import did_you_mean
 
 _EQUALITY = re.compile(r"\s*(\w+)\.(\w+)\s*=\s*(\w+)\.(\w+)\s*$")
 _FAMILIES = ((sa.Boolean,), (sa.Integer, sa.Float), (sa.DateTime,), (sa.Date,), (sa.Text,))
@@ -75,9 +75,8 @@ class Named:
     @staticmethod
     def _unknown(name: str, known: Iterable[str]) -> InputError:
         names = sorted(known)
-        close = difflib.get_close_matches(name.rpartition(".")[2].lower(), names, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        return InputError(f"there is no column {name!r}", remedy=f"{hint}there are: {', '.join(names)}")
+        hint = did_you_mean(name.rpartition(".")[2].lower(), names)
+        return InputError(f"there is no column {name!r}", remedy=f"{hint} there are: {', '.join(names)}".lstrip())
 
 
 def joined(

@@ -8,8 +8,6 @@ narrows by; an operator who asks by another adds one.
 from __future__ import annotations
 
 import json
-import re
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,9 +17,9 @@ from alembic.operations import Operations
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from facade.errors import InputError
-from facade.metadata import RESERVED
+from facade.metadata import KINDS, NAME, RESERVED
 from facade.registry import definitions
-from facade.registry.connection import DENIED, Session, StatementError, engine
+from facade.registry.connection import DENIED, Session, StatementError, engine, repeated
 from facade.registry.values import FileType
 
 TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -34,19 +32,8 @@ TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "date": sa.Date(),
     "timestamp": sa.TIMESTAMP(timezone=True),
 }
-STORED = {
-    "text": "text",
-    "smallint": "smallint",
-    "integer": "int",
-    "bigint": "bigint",
-    "double precision": "float",
-    "boolean": "bool",
-    "date": "date",
-    "timestamp with time zone": "timestamp",
-}
 KEY = "desfile_id"
 INDEXED = frozenset({"visit"})
-NAME = re.compile(r"[a-z][a-z0-9_]{0,58}")
 CHANGING = 0xFACADE1  # key of the advisory lock: two processes that widen at once go one after the other
 LOCK_WAIT, LOCK_PAUSE, LOCK_TRIES = "2s", 1.0, 30
 """Whoever waits to alter a table holds up all that would use it: better to let them pass and come back."""
@@ -77,22 +64,18 @@ def ensure_metadata_tables(session: Session, filetypes: Mapping[str, FileType]) 
     """
     changed = definitions.changed(session, filetypes)
     wanted = _wanted(changed)
-    for tries_left in range(LOCK_TRIES, 0, -1):
-        try:
-            return _ensure_all(session, changed, wanted)
-        except StatementError as error:
-            if error.sqlstate == DENIED:
-                if not definitions.changed(session, filetypes, words=False):
-                    return []  # the owner's words on the columns stand
-                remedy = "have the owner of the database run 'facade db upgrade --definitions FILE'"
-                raise StatementError(error.message, sqlstate=DENIED, remedy=remedy) from error
-            if error.sqlstate != BUSY:
-                raise
-            if tries_left == 1:
-                remedy = "somebody reads it for long (a backup?): try again when that is done"
-                raise StatementError("a metadata table is in use", sqlstate=BUSY, remedy=remedy) from error
-        time.sleep(LOCK_PAUSE)
-    raise AssertionError("the last try returns or raises")
+    try:
+        return repeated(lambda _: _ensure_all(session, changed, wanted), {BUSY}, [LOCK_PAUSE] * (LOCK_TRIES - 1))
+    except StatementError as error:
+        if error.sqlstate == DENIED:
+            if not definitions.changed(session, filetypes, words=False):
+                return []  # the owner's words on the columns stand
+            remedy = "have the owner of the database run 'facade db upgrade --definitions FILE'"
+            raise StatementError(error.message, sqlstate=DENIED, remedy=remedy) from error
+        if error.sqlstate == BUSY:
+            remedy = "somebody reads it for long (a backup?): try again when that is done"
+            raise StatementError("a metadata table is in use", sqlstate=BUSY, remedy=remedy) from error
+        raise
 
 
 def unclaimed(session: Session) -> list[str]:
@@ -177,7 +160,7 @@ def _ensure(connection: sa.Connection, name: str, columns: Mapping[str, str]) ->
         yield f"table {name} is new, with {len(columns)} columns"
         present = {column: "" for column in columns}
     for column, kind in columns.items():
-        existing = STORED.get(present.get(column, ""), kind)
+        existing = KINDS.get(present.get(column, ""), kind)
         if existing != kind:
             raise InputError(
                 f"column {column!r} of table {name!r} is {existing}, and cannot become {kind}",

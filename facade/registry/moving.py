@@ -14,7 +14,7 @@ from facade.registry.tally import Step, nothing, quoted
 
 OWNED = "select pg_has_role(datdba, 'usage') as owned from pg_database where datname = current_database()"
 UNFINISHED = """
-select a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, 2, '0') as name
+select public.attempt_name(a) as name
   from public.pfw_attempt a join public.task t on t.id = a.task_id
  where t.state in ('planned', 'staging', 'running', 'saving') order by a.id limit 6"""
 

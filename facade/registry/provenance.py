@@ -108,10 +108,8 @@ def graph(session: Session, about: str, directions: Sequence[str], depth: int | 
 def _start(session: Session, about: str) -> list[int]:
     """Return the files that *about* stands for."""
     name = about.rpartition("/")[2]
-    stem, dot, suffix = name.rpartition(".")
-    known = {"name": name, "stem": stem, "suffix": dot + suffix, "about": about}
-    by_name = "select id from desfile where (filename, compression) in ((%(name)s, ''), (%(stem)s, %(suffix)s))"
-    if found := session.tuples(by_name, known):
+    by_name = "select id from desfile where (filename, compression) in %s"
+    if found := session.tuples(by_name, (finding.keys(name),)):
         return [row[0] for row in found]
     attempt, _, wrapnum = about.partition(":")
     found_attempt = runs.attempt(session, attempt)
@@ -119,7 +117,7 @@ def _start(session: Session, about: str) -> list[int]:
         number = {"attempt": found_attempt.id, "wrapnum": int(wrapnum) if wrapnum.isdecimal() else 0}
         if found := session.tuples(OF_QUANTUM if wrapnum.isdecimal() else OF_ATTEMPT, number):
             return [row[0] for row in found]
-    if found := session.tuples(OF_TAG, known):
+    if found := session.tuples(OF_TAG, {"about": about}):
         return [row[0] for row in found]
     raise InputError(
         f"no file, attempt, quantum or tag is called {about!r}",

@@ -6,7 +6,6 @@ values of the example. Its first lines say what it answers and what its paramete
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from facade.errors import InputError, RefusedError, RegistryError
 from facade.registry.connection import DENIED, PATIENCE, Address, Cursor, Session, StatementError
 from facade.registry.finding import storable
 from facade.registry.values import Answer
+from facade.wcl.tree import did_you_mean
 
 HEAD = re.compile(r"-- (?P<name>[a-z][a-z0-9-]*): (?P<description>.+)\n")
 ABOUT = re.compile(r"-- :(?P<name>[a-z_]+)(?: \[(?P<default>[^\]]*)\])? +(?P<what>.+)\n")
@@ -109,9 +109,8 @@ def named_query(name: str) -> NamedQuery:
     """
     query = named_queries().get(name)
     if query is None:
-        close = difflib.get_close_matches(name, named_queries(), n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(f"no query is called {name!r}", remedy=f"{hint}there are: {', '.join(named_queries())}")
+        remedy = f"{did_you_mean(name, named_queries())} there are: {', '.join(named_queries())}".lstrip()
+        raise InputError(f"no query is called {name!r}", remedy=remedy)
     return query
 
 

@@ -15,8 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from facade.errors import FacadeError
-from facade.registry.connection import Address, Session, StatementError, UnreachableError
-from facade.registry.runs import DEADLOCK, encode
+from facade.registry.connection import DEADLOCK, Address, Session, StatementError, UnreachableError
+from facade.registry.runs import encode
 from facade.registry.values import Line
 
 logger = logging.getLogger(__name__)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import uuid
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from facade.errors import InputError
-from facade.registry.connection import Cursor, Session, StatementError
+from facade.registry.connection import DEADLOCK, Cursor, Session, repeated
 from facade.registry.values import Attempt, Ids, Line
 from facade.states import MOVES, State
 
 ATTEMPTS = """
-select a.id, a.task_id,
-       a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, greatest(2, length(a.attnum::text)), '0') as name,
-       a.reqnum, a.unitname, a.attnum, r.project, r.campaign, r.pipeline, a.operator, a.submit_key::text, a.plan_id,
+select a.id, a.task_id, attempt_name(a) as name, a.reqnum, a.unitname, a.attnum,
+       r.project, r.campaign, r.pipeline, a.operator, a.submit_key::text, a.plan_id,
        a.engine, a.engine_job, a.run_dir, a.archive_path, a.data_state, a.submittime,
        t.state::text, t.start_time, t.end_time,
        array(select tag from proctag p where p.pfw_attempt_id = a.id order by tag) as tags
@@ -28,11 +26,10 @@ select a.id, a.task_id,
 """
 NAME = re.compile(r"(?P<unit>.+)_r(?P<reqnum>[0-9]{1,9})p(?P<attnum>[0-9]{1,9})", re.DOTALL)
 ACTIVE = [state.value for state in State if not state.final]
-DEADLOCK = "40P01"
 
 
 def attempt_name(unitname: str, reqnum: int, attnum: int) -> str:
-    """Return how operators call an attempt.
+    """Return how operators call an attempt, as ``attempt_name`` does in the database.
 
     >>> attempt_name("Ht0", 11, 5)
     'Ht0_r11p05'
@@ -139,15 +136,9 @@ def report(session: Session, told: Mapping[str, Sequence[Line]]) -> dict[str, in
 
 def report_texts(session: Session, told: Mapping[str, str]) -> dict[str, int]:
     """Do what `report` does, with the lines of each receipt as the text of a JSON list. A deadlock is tried again."""
-    for patience in (0.05, 0.2, None):
-        try:
-            rows = session.rows("select report(%s::uuid[], %s::jsonb[]) as applied", (list(told), list(told.values())))
-            return dict(zip(told, rows[0]["applied"], strict=True))
-        except StatementError as error:
-            if error.sqlstate != DEADLOCK or patience is None:
-                raise
-            time.sleep(patience)
-    raise AssertionError("the last try returns or raises")
+    question, values = "select report(%s::uuid[], %s::jsonb[]) as applied", (list(told), list(told.values()))
+    rows = repeated(lambda _: session.rows(question, values), {DEADLOCK}, (0.05, 0.2))
+    return dict(zip(told, rows[0]["applied"], strict=True))
 
 
 def receipt_lines(session: Session, receipts: Sequence[str]) -> dict[str, int]:

@@ -15,11 +15,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from facade.errors import InputError
+from facade.metadata import KINDS
 from facade.plugins import Scalar
 from facade.registry.conditions import Column, Condition, collated, condition
 from facade.registry.connection import Session
 from facade.registry.joins import Named, joined
-from facade.registry.metadata import STORED, TYPES
+from facade.registry.metadata import TYPES
 from facade.registry.values import DIMENSIONS
 
 BASE = ("filename", "compression", "filetype", "filesize", "checksum", "path")
@@ -168,7 +169,7 @@ class Selection:
             " where table_schema = 'public' and table_name = %s order by ordinal_position",
             (name,),
         )
-        types = {row["name"]: TYPES[STORED[row["type"]]] for row in columns}
+        types = {row["name"]: TYPES[KINDS[row["type"]]] for row in columns}
         return sa.table(name, *(sa.column(column, kind) for column, kind in types.items()))
 
     def _fetch(self, statement: sa.Select[Any]) -> list[dict[str, Scalar]]:

@@ -2,7 +2,7 @@
 -- :reqnum  number of the request
 -- example: facade sql disk --reqnum 11
 \set reqnum 11
-select a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, greatest(2, length(a.attnum::text)), '0') as attempt,
+select attempt_name(a) as attempt,
        a.data_state, l.archive_name as archive, count(*) as files, sum(d.filesize) as bytes,
        pg_size_pretty(sum(d.filesize)) as size
   from pfw_attempt a

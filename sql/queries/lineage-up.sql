@@ -20,7 +20,7 @@ with recursive lineage (id, depth) as (
   select id, min(depth) as depth from lineage group by id
 )
 select n.depth, d.filename || d.compression as filename, d.filetype, q.modname as module, e.name as exec,
-       a.unitname || '_r' || a.reqnum || 'p' || lpad(a.attnum::text, greatest(2, length(a.attnum::text)), '0') as attempt
+       attempt_name(a) as attempt
   from nearest n
   join desfile d on d.id = n.id
   left join pfw_exec e on e.task_id = d.wgb_task_id

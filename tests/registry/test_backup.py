@@ -327,6 +327,14 @@ class TestMove:
             move(full.address, database, tmp_path / "b.dump")
         assert is_empty(database) and full.upgrade() and list(tmp_path.iterdir()) == []
 
+    def test_attempts_that_run_are_called_by_their_names(
+        self, full: Registry, database: Address, tmp_path: Path
+    ) -> None:
+        submit(full, attnum=100)
+        with pytest.raises(RefusedError, match=r"attempts are not finished: Ht0_r11p100\n"):
+            move(full.address, database, tmp_path / "b.dump")
+        assert [one.name for one in full.attempts()] == ["Ht0_r11p100", "Ht0_r11p01"]
+
     def test_who_cannot_close_the_old_home_does_not_move_it(
         self, full: Registry, database: Address, tmp_path: Path, plain_login: Callable[[Address, bool], Address]
     ) -> None:
