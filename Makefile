@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTERS ?= 2
 
-.PHONY: help demo test lint bench chaos condor validator .venv clean distclean
+.PHONY: help demo test lint bench chaos condor validator pgbouncer .venv clean distclean
 
 help:  ## this table
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ help:  ## this table
 demo: .venv  ## run the demo campaign
 	@exec $(BIN)/python tools/demo.py
 
-test: .venv condor validator lint  ## all checks and tests, with a real HTCondor and a real PostgreSQL
+test: .venv condor validator pgbouncer lint  ## all checks and tests, with a real HTCondor and a real PostgreSQL
 	$(BIN)/pytest -n $(TESTERS) --dist loadfile --durations 25
 
 lint: .venv  ## the checks alone: style, types, floors
@@ -36,6 +36,9 @@ condor: .venv  ## a private HTCondor in .tools/condor (FACADE_CONDOR_PREFIX=DIR:
 	@$(BIN)/python tools/condor.py prefix
 
 validator: .venv .tools/validator/.installed  ## the RO-Crate validator in .tools/validator, which tests ask
+
+pgbouncer: .venv  ## a PgBouncer in .tools/pgbouncer, which tests put before PostgreSQL
+	@$(BIN)/python tools/pgbouncer.py .tools/pgbouncer
 
 .tools/validator/.installed: tools/validator.txt
 	@mkdir -p .tools

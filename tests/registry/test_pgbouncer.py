@@ -1,12 +1,12 @@
 """Behind a pooler in transaction mode: each transaction may meet another session of the server, and finds it bare.
 
-Without PgBouncer on this machine, the same is tried by handing out, for each transaction, another of a few connections,
-from which everything that a session can remember has been discarded.
+A pooler harder than PgBouncer hands out, for each transaction, another of a few connections, from which everything that
+a session can remember has been discarded.
 """
 
 from __future__ import annotations
 
-import shutil
+import os
 import socket
 import subprocess
 import time
@@ -28,6 +28,8 @@ from facade.registry.reporter import Reporter
 from facade.states import State
 
 pytest_plugins = ["database"]
+
+PROGRAM = Path(__file__).resolve().parents[2] / ".tools/pgbouncer/pgbouncer"
 
 
 @pytest.fixture
@@ -112,9 +114,10 @@ def test_nothing_relies_on_what_a_session_remembers(
 @pytest.fixture
 def pgbouncer(own: Address, postgres: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """A PgBouncer in transaction mode before the server, with two server connections for each user."""
-    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
-    if program is None:
-        pytest.skip("no PgBouncer on this machine")
+    if not PROGRAM.exists():
+        if os.environ.get("CI"):
+            pytest.fail("PgBouncer is missing: make pgbouncer")
+        pytest.skip("PgBouncer is not here: make pgbouncer")
     folder = tmp_path_factory.mktemp("pgbouncer")
     how = launch.choose(folder)  # PgBouncer does not run as root either
     database, place = own.url.rpartition("/")[2], own.url.rpartition("@")[2].partition("/")[0]
@@ -137,7 +140,7 @@ def pgbouncer(own: Address, postgres: Embedded, tmp_path_factory: pytest.TempPat
     )
     for path in (folder, *folder.iterdir()):
         how.own(path)
-    process = subprocess.Popen([*how.before, program, str(folder / "pgbouncer.ini")], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*how.before, str(PROGRAM), str(folder / "pgbouncer.ini")], stderr=subprocess.DEVNULL)
     address = replace(own, url=own.url.replace(f":{port}/", f":{free}/"))
     passfile = folder / "pgpass"
     passfile.write_text(own.passfile.read_text())
