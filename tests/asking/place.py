@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from database import make_database
+from e2e.kept import copied_world
 from e2e.world import World
 
 from facade.registry import Registry
@@ -312,7 +312,5 @@ def survey(postgres: Embedded, template: str, tmp_path_factory: pytest.TempPathF
 def place(survey: tuple[Path, str], postgres: Embedded) -> Iterator[Place]:
     """The home as it was after the third attempt, always under one path."""
     folder, database = survey
-    shutil.copytree(folder / "model", folder / "home")
-    address = make_database(postgres, database)
-    yield Place(World(folder / "home", address.environment()), address)
-    shutil.rmtree(folder / "home")
+    with copied_world(folder, postgres, database) as (world, address):
+        yield Place(world, address)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 from database import make_database
+from e2e.kept import copied_world
 from e2e.world import World
 
 from facade.registry import Registry
@@ -315,9 +315,8 @@ def first(postgres: Embedded, template: str, tmp_path_factory: pytest.TempPathFa
 def place(first: tuple[Path, str], postgres: Embedded) -> Iterator[Place]:
     """The home as it was after the first run, always under one path."""
     folder, database = first
-    shutil.copytree(folder / "model", folder / "home")
-    yield Place(World(folder / "home", make_database(postgres, database).environment()))
-    shutil.rmtree(folder / "home")
+    with copied_world(folder, postgres, database) as (world, _):
+        yield Place(world)
 
 
 def test_after_a_full_run_nothing_runs(place: Place) -> None:
