@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from facade.errors import InputError
@@ -33,6 +34,15 @@ def link(place: Path, target: str) -> None:
     draft = place.with_name(f".link-{os.getpid()}-{os.urandom(4).hex()}")
     draft.symlink_to(target)
     draft.replace(place)
+
+
+def make_own(file: Path) -> None:
+    """Put a copy in the place of a link, before anything is written or a program is given the file as its own."""
+    if not file.is_symlink() and file.stat().st_nlink == 1:
+        return
+    part = file.with_name(f".{file.name}.part")
+    shutil.copyfile(file, part)
+    os.replace(part, file)
 
 
 def below(directory: Path, relative: str, what: str) -> Path:

@@ -16,7 +16,7 @@ from facade.errors import BAD_INPUT, FAILED, INTERRUPTED, FacadeError
 
 VERBS = {
     "check": ("campaigns", "Report every fault of a campaign in one go."),
-    "show": ("showing", "Look things up: keywords, faults."),
+    "show": ("show", "Look things up: keywords, faults."),
     "fmt": ("formatting", "Lay WCL files out; what they mean stays."),
     "plan": ("campaigns", "Find inputs, divide them, show what would run."),
     "submit": ("running", "Plan a campaign, register an attempt, run it."),

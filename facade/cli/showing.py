@@ -1,4 +1,4 @@
-"""``facade show``: the built-in reference of keywords and faults, as a table, JSON, or a page of documentation."""
+"""``facade show keywords|faults``: the built-in reference, as a table, JSON, or a page of documentation."""
 
 from __future__ import annotations
 
@@ -32,32 +32,7 @@ AREAS = {
 """First two characters of a code -> what such faults are about."""
 
 
-class Subjects(click.Group):
-    """What can be shown; what reads campaigns is imported only when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the subjects."""
-        return [*super().list_commands(ctx), "filetypes", "config"]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load a subject."""
-        if cmd_name == "config":
-            from facade.cli.configuration import config
-
-            return config
-        if cmd_name == "filetypes":
-            from facade.cli.defining import filetypes
-
-            return filetypes
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=Subjects)
-def show() -> None:
-    """Look things up: what a campaign says and where, keywords, faults, filetypes."""
-
-
-@show.command()
+@click.command()
 @click.argument("section", required=False)
 @JSON
 @MARKDOWN
@@ -79,7 +54,7 @@ def keywords(section: str | None, as_json: bool, markdown: bool) -> int:
     return DONE
 
 
-@show.command()
+@click.command()
 @click.argument("code", required=False)
 @JSON
 @MARKDOWN

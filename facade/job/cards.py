@@ -13,7 +13,7 @@ from typing import Any
 
 from facade.errors import InputError
 from facade.job.capsule import Scalar
-from facade.job.collect import make_own
+from facade.links import make_own
 from facade.outputs import FUNCTION, HEADER, Card
 from facade.wcl.template import BadReference, padded, plain
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 from facade import plugins
 from facade.archive import Content, content_of
 from facade.errors import FacadeError, InputError
+from facade.job import cards
 from facade.job.capsule import FileType, Output, Scalar, full
 from facade.metadata import missing
 from facade.outputs import AS_PLANNED, FUNCTION, HEADER, Handling
@@ -84,22 +83,11 @@ def problem(file: Path, directory: Path) -> str:
     return "" if mode.st_size else "empty"
 
 
-def make_own(file: Path) -> None:
-    """Put a copy in the place of a link, before anything is written or a program is given the file as its own."""
-    if not file.is_symlink() and file.stat().st_nlink == 1:
-        return
-    part = file.with_name(f".{file.name}.part")
-    shutil.copyfile(file, part)
-    os.replace(part, file)
-
-
 def _product(
     output: Output, file: Path, filetypes: Mapping[str, FileType], handling: Handling, values: Mapping[str, Scalar]
 ) -> Product:
     metadata = dict(output.metadata)
     if found := handling.of(output.section).cards:
-        from facade.job import cards
-
         known = {**values, **metadata, "filename": full(output.name), "compression": output.name[1]}
         try:
             cards.write(file, found, known, lambda name: _called(name, file, metadata))

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from facade.archive import content_of
 from facade.job.capsule import Exec, Name, Output, Quantum, full
-from facade.job.collect import OutputError, Product, make_own, problem
+from facade.job.collect import OutputError, Product, problem
 from facade.job.execute import Ended
 from facade.job.phases import Executed
+from facade.links import make_own
 
 Start = Callable[[Exec, Sequence[str]], Ended]
 
