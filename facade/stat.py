@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from facade.registry import Registry
 from facade.registry.values import Attempt, Failure, Overview
 from facade.run import alive, settle
 from facade.states import State
+
+OURS = ("--- ", "$ ", "facade: ")
+"""How lines of a log begin that the job wrote, not the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,24 @@ def culprits(failures: Sequence[Failure]) -> tuple[list[Failure], int]:
     """Return the quanta that failed of themselves, and how many are only blocked by others."""
     own = [f for f in failures if f.state is not State.BLOCKED]
     return own, len(failures) - len(own)
+
+
+def alike(failures: Sequence[Failure]) -> list[list[Failure]]:
+    """Return failures in groups: of one module, in one way, with last words that differ in numbers and keys alone."""
+    groups: dict[object, list[Failure]] = {}
+    for one in failures:
+        way = (one.modname, one.state, one.failure_class, one.step, one.exit_code, _last_words(one))
+        groups.setdefault(way, []).append(one)
+    return list(groups.values())
+
+
+def _last_words(one: Failure) -> str:
+    """Return what says best why it failed, without what tells a quantum from the next."""
+    printed = [line for line in (one.tail or "").splitlines() if line.strip() and not line.startswith(OURS)]
+    words = one.messages[0].message if one.messages else printed[-1] if printed else one.message or ""
+    for value in one.keys.values():
+        words = re.sub(rf"(?<!\w){re.escape(str(value))}(?!\w)", "#", words)
+    return re.sub(r"0x[0-9a-f]+|\d+", "#", words)
 
 
 def attempt_plain(attempt: Attempt) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facade.registry.values import Answer, Attempt, Failure
-from facade.stat import Report, culprits
+from facade.stat import Report, alike, culprits
 from facade.states import State
 
 COLOURS = {
@@ -33,22 +34,34 @@ COLOURS = {
 }
 LEVELS = {1: ("error", "red"), 2: ("warning", "yellow"), 3: ("information", "cyan")}
 BAR = 24
+PIPE = 10_000
+"""Columns of what is no terminal."""
 SHOWN_CHARACTERS = 800
 """Of a message of a program; all of it is in the log."""
 SHOWN_FAILURES = 10
+SHOWN_OTHERS = 5
+"""Quanta that failed like one that is shown."""
 
 
 def console(*, err: bool = False) -> Console:
-    """Return a console that never breaks a line of a pipe."""
-    stream = sys.stderr if err else sys.stdout
-    return Console(stderr=err, highlight=False, width=None if stream.isatty() else 120, soft_wrap=not stream.isatty())
+    """Return a console that neither breaks nor cuts a line of a pipe: paths in it are to be copied."""
+    people = for_people(err=err)
+    return Console(stderr=err, highlight=False, width=None if people else PIPE, soft_wrap=not people)
+
+
+def for_people(*, err: bool = False) -> bool:
+    """Tell whether a terminal shows what is printed."""
+    return (sys.stderr if err else sys.stdout).isatty()
 
 
 def show(*what: RenderableType) -> None:
-    """Print to stdout."""
+    """Print to stdout; into a pipe without the spaces that fill columns up."""
     out = console()
-    for one in what:
-        out.print(one)
+    with contextlib.nullcontext() if for_people() else out.capture() as made:
+        for one in what:
+            out.print(one)
+    if made is not None:
+        click.echo("".join(line.rstrip(" ") + "\n" for line in made.get().removesuffix("\n").split("\n")), nl=False)
 
 
 def table(*headings: str, right: Sequence[int] = ()) -> Table:
@@ -141,35 +154,46 @@ def report(made: Report) -> Group:
     for one in made.overview.unplanned:
         if one.detail:
             parts.append(Text(f"✗ block {one.name} could not be planned", style="bold red"))
-            parts.append(Padding(Text(one.detail), (0, 0, 0, 2)))
+            parts.append(_indented(Text(one.detail), 2))
     own, blocked = culprits(made.overview.failures)
-    parts += [failure(one) for one in own[:SHOWN_FAILURES]]
-    if len(own) > SHOWN_FAILURES:
-        parts.append(Text(f"… and {len(own) - SHOWN_FAILURES} more failed quanta (--json lists all)", style="red"))
+    groups = alike(own)
+    parts += [failure(first, others) for first, *others in groups[:SHOWN_FAILURES]]
+    if more := sum(map(len, groups[SHOWN_FAILURES:])):
+        parts.append(Text(f"… and {more} more failed quanta (--json lists all)", style="red"))
     if blocked:
         parts.append(Text(f"{blocked} quanta wait for those that failed", style="yellow"))
     parts += [Text(line, style="italic") for line in made.advice]
     return Group(*parts)
 
 
-def failure(one: Failure) -> Group:
-    """Return why a quantum failed: what, where, how, and the last words of its log."""
-    keys = " ".join(f"{k}={v}" for k, v in one.keys.items())
+def failure(one: Failure, others: Sequence[Failure]) -> Group:
+    """Return why a quantum failed: what, where, how, the last words of its log, and which *others* failed like it."""
     code = f" (exit code {one.exit_code})" if one.exit_code else ""
     lines: list[RenderableType] = [
-        Text.assemble((f"✗ {one.modname} {keys}", "bold red"), f"  {one.failure_class or one.state.value}{code}"
+        Text.assemble((f"✗ {one.modname} {_keys(one)}", "bold red"), f"  {one.failure_class or one.state.value}{code}"
                       f" in {one.step or 'job'}, job {one.jobnum} on {one.host or '?'}"),
     ]  # fmt: skip
     if one.message:
-        lines.append(Padding(Text(one.message), (0, 0, 0, 2)))
+        lines.append(_indented(Text(one.message), 2))
     for level, message, line in one.messages:
         shown = "\n".join(message[:SHOWN_CHARACTERS].splitlines()[-8:])
-        lines.append(Padding(Text.assemble(LEVELS[level], f" in line {line} of the log: {shown}"), (0, 0, 0, 4)))
+        lines.append(_indented(Text.assemble(LEVELS[level], f" in line {line} of the log: {shown}"), 4))
     if one.tail:
-        lines.append(Padding(Text("\n".join(one.tail.splitlines()[-8:]), style="bright_black"), (0, 0, 0, 4)))
+        lines.append(_indented(Text("\n".join(one.tail.splitlines()[-8:]), style="bright_black"), 4))
     if one.log:
-        lines.append(Padding(Text(f"log: {one.log}"), (0, 0, 0, 2)))
+        lines.append(_indented(Text(f"log: {one.log}"), 2))
+    if others:
+        shown = " · ".join(map(_keys, others[:SHOWN_OTHERS])) + (" · …" if len(others) > SHOWN_OTHERS else "")
+        lines.append(_indented(Text(f"{len(others)} more failed like it: {shown}", style="red"), 2))
     return Group(*lines)
+
+
+def _keys(one: Failure) -> str:
+    return " ".join(f"{key}={value}" for key, value in one.keys.items())
+
+
+def _indented(text: Text, columns: int) -> Padding:
+    return Padding(text, (0, 0, 0, columns), expand=False)
 
 
 def answer(found: Answer, *, as_csv: bool, as_json: bool) -> None:
