@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 130  # facade.errors has it too, but Ctrl-C may come while that is imported
+
 
 def main() -> int:
-    """Run the command line; return the exit code."""
-    words = sys.argv[1:]
+    """Run the command line; return the exit code: 130 after Ctrl-C, at whatever moment it comes."""
+    try:
+        return _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(words: list[str]) -> int:
     if words[:2] == ["job", "run"] and len(words) in (3, 5) and not words[2].startswith("-"):
         from facade.job.__main__ import run
 

@@ -231,23 +231,32 @@ def _find(kind: str, name: str) -> EntryPoint:
     raise InputError(f"no {kind} is called {name!r}", remedy=remedy)
 
 
+def _loaded(kind: str, name: str) -> object:
+    point = _find(kind, name)
+    try:
+        return point.load()
+    except (Exception, SystemExit) as error:  # an import runs whatever its author wrote
+        message = f"{kind} {name!r} cannot be imported: {type(error).__name__}: {error}"
+        raise InputError(message, remedy=f"mend {point.value}, or install its package again") from error
+
+
 def wrapper(name: str) -> Wrapper:
     """Return the wrapper plug-in called *name*.
 
     Raises:
-        InputError: no such plug-in; the message lists those installed.
+        InputError: no such plug-in, and the message lists those installed; or it cannot be imported.
     """
-    return cast(Wrapper, _find("wrapper", name).load())
+    return cast(Wrapper, _loaded("wrapper", name))
 
 
 def query(name: str) -> Query:
     """Return the query code called *name*; raises InputError as `wrapper` does."""
-    return cast(Query, _find("query", name).load())
+    return cast(Query, _loaded("query", name))
 
 
 def ingestor(name: str) -> Ingestor:
     """Return the ingestor called *name*; raises InputError as `wrapper` does."""
-    return cast(Ingestor, _find("ingestor", name).load())
+    return cast(Ingestor, _loaded("ingestor", name))
 
 
 def function(name: str, permitted: Sequence[str] = ()) -> Callable[..., object]:

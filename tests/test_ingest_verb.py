@@ -173,14 +173,25 @@ def _command(pid: int) -> str:
 
 
 PLUGIN = '''
-"""An ingestor that ends its process, or sleeps, when a file says so."""
+"""An ingestor that ends its process, sleeps, prints or goes away, when a file says so."""
 import os
+import time
 from pathlib import Path
 
 def metadata(path, columns):
     text = Path(path).read_text()
     if "die" in text:
         os._exit(7)
+    if "hang" in text:
+        Path(path).with_suffix(".hangs").touch()
+        time.sleep(1000)
+    if "print" in text:
+        print("[]")
+    if "elsewhere" in text:
+        os.chdir("/")
+    for kind in (KeyboardInterrupt, GeneratorExit, SystemExit):
+        if kind.__name__ in text:
+            raise kind
     return {"visit": int(text.split()[2]), "mood": None}
 
 def contents(path):
@@ -196,7 +207,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     info = folder / "rough-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rough\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[facade.ingestors]\nrough = rough_ingestor\n")
+    (info / "entry_points.txt").write_text("[facade.ingestors]\nrough = rough_ingestor\nlost = nowhere.at_all\n")
     return {"PYTHONPATH": str(folder)}
 
 
@@ -215,6 +226,57 @@ def test_a_plug_in_that_ends_its_process_costs_one_file(world: World, plugin: di
     done = rough.facade("ingest", "--filetype", "note", "--definitions", "r.wcl", *few, code=1)
     assert done.stderr.endswith("0 note files registered, 1 registered already, 2 left out\n")
     assert "odd.txt: what ingestor 'rough' made of it cannot be taken" in done.stderr
+
+
+def test_whatever_a_plug_in_raises_prints_or_changes_costs_one_file(world: World, plugin: dict[str, str]) -> None:
+    place = written(world, "wild", 5)
+    words = ("KeyboardInterrupt", "GeneratorExit", "SystemExit", "print", "elsewhere")
+    for number, word in enumerate(words):
+        (place / f"wild{number:04d}.txt").write_text(f"visit = {number} {word}\n")
+    (place / "wild0005.txt").write_text("visit = 5 \n")
+    (world.home / "r.wcl").write_bytes(DEFINITIONS.replace(b"ingestor = text", b"ingestor = rough"))
+    rough = world.with_environment(plugin)
+    done = rough.facade("ingest", "--filetype", "note", "--definitions", "r.wcl", "--json", "wild", code=1)
+    assert [one["state"] for one in json.loads(done.stdout)] == ["bad"] * 3 + ["new"] * 3, done.stderr
+    assert "wild0001.txt: GeneratorExit (rough_ingestor.py, line " in done.stderr
+    tame = [path for path in place.iterdir() if path.name != "wild0000.txt"]
+    tried = rough.facade("ingest", "--test", "rough", "--definitions", "r.wcl", "--json", *tame, code=1)
+    faults = {Path(one["path"]).name: one["faults"] for one in json.loads(tried.stdout)["files"]}
+    assert "metadata raised GeneratorExit" in faults["wild0001.txt"][0] and not faults["wild0003.txt"]
+    assert "metadata went into another directory" in faults["wild0004.txt"][0]
+
+
+def test_a_plug_in_that_cannot_be_imported_is_told(world: World, plugin: dict[str, str]) -> None:
+    (world.home / "l.wcl").write_bytes(DEFINITIONS.replace(b"ingestor = text", b"ingestor = lost"))
+    rough = world.with_environment(plugin)
+    for words in (["--filetype", "note", "--definitions", "l.wcl", "l.wcl"], ["--test", "lost", "l.wcl"]):
+        told = rough.facade("ingest", *words, code=2).stderr
+        assert "ingestor 'lost' cannot be imported: ModuleNotFoundError: No module named 'nowhere'" in told
+        assert "mend nowhere.at_all" in told
+    assert "mine.py: no such file" in rough.facade("ingest", "--test", "./mine.py", "l.wcl", code=2).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_plug_in_that_hangs_keeps_nobody_who_wants_to_end_it(
+    world: World, plugin: dict[str, str], number: signal.Signals, tmp_path: Path
+) -> None:
+    place = written(world, f"hang{number:d}", 40)
+    for path in place.iterdir():
+        path.write_text("visit = 1 hang")
+    (world.home / "r.wcl").write_bytes(DEFINITIONS.replace(b"ingestor = text", b"ingestor = rough"))
+    rough = world.with_environment({**plugin, "TMPDIR": str(tmp_path)})
+    process = rough.start("ingest", "--filetype", "note", "--definitions", "r.wcl", place)
+    deadline = time.monotonic() + 30
+    while not list(place.glob("*.hangs")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    below = children(process.pid)
+    assert below and list(tmp_path.glob("facade-ingest.*"))
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == 130 and not list(tmp_path.glob("facade-ingest.*"))
+    while any(map(alive, below)) and time.monotonic() < deadline + 30:
+        time.sleep(0.05)
+    assert not any(map(alive, below))
 
 
 def test_many_files_are_read_side_by_side_and_ctrl_c_ends_it(world: World) -> None:

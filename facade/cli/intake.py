@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -14,6 +16,7 @@ from facade.cli import output
 from facade.cli.context import interactive, registry, revive, site, talk
 from facade.errors import DONE, FAILED, InputError
 from facade.ingest import BAD, NEW, PRESENT, REFUSED, Outcome, Way
+from facade.ingest.reading import ingestor_called
 
 SHOWN = 20
 """Faults that are told as they come; after those, only their number (--json has all)."""
@@ -60,10 +63,12 @@ def ingest(
         missing = "--filetype" if not filetype else "files: as arguments, --list or --manifest"
         raise InputError(f"say {missing}", remedy="facade ingest --help")
     definition = ingesting.definition_of(document, filetype.lower())
+    ingestor_called(definition.ingestor)  # if there is none, no database need be started for it
     wanted = ingesting.gather(files, lists, manifests, [name for name, _, _ in definition.columns])
     way = Way(settings=_settings(settings), dry=dry_run, whole=all_or_none, in_place=in_place, batch=batch or 0)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
     counts, kept, told, rows = Counter[str](), list[Outcome](), 0, 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes its temporary files away, as after Ctrl-C
     with (
         registry() as opened,
         Progress(
@@ -76,13 +81,14 @@ def ingest(
             bars.update(read, advance=more_read)
             bars.update(done, advance=more_done)
 
-        for outcome in ingesting.ingest(opened, site(), definition, document, wanted, way, progress, revive):
-            counts[outcome.state] += 1
-            rows += outcome.rows if outcome.state == NEW else 0
-            if as_json:
-                kept.append(outcome)
-            if not outcome.fine and (told := told + 1) <= SHOWN:
-                talk(str(outcome))
+        with closing(ingesting.ingest(opened, site(), definition, document, wanted, way, progress, revive)) as outcomes:
+            for outcome in outcomes:
+                counts[outcome.state] += 1
+                rows += outcome.rows if outcome.state == NEW else 0
+                if as_json:
+                    kept.append(outcome)
+                if not outcome.fine and (told := told + 1) <= SHOWN:
+                    talk(str(outcome))
     if told > SHOWN:
         talk(f"… and {told - SHOWN} more (--json tells of all)")
     if as_json:

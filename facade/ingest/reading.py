@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import Pipe, get_context, parent_process
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 from tempfile import gettempdir
@@ -111,7 +113,8 @@ class Reader:
         said = {**self.settings, **question.said}
         answer = called(self.filetype.ingestor, path, lambda: ingestor.metadata(path, columns))
         if not isinstance(answer, Mapping):
-            raise InputError(f"ingestor '{self.filetype.ingestor}' made of {path.name} no mapping: {answer!r:.80}")
+            what = f"ingestor '{self.filetype.ingestor}' made of {path.name} no mapping: {answer!r:.80}"
+            raise InputError(what, remedy=_shown(self.filetype.ingestor, path))
         values = {**answer, **said}
         kinds = {name: kind for name, kind, _ in self.filetype.columns}
         metadata = {name: fitting(values.get(name), kind, name, path) for name, kind in kinds.items()}
@@ -132,7 +135,7 @@ class Reader:
             return str(table), [{**version, **row, **self.settings} for row in rows]
         except (TypeError, ValueError) as error:
             what = f"ingestor '{self.filetype.ingestor}' made of {path.name} no (table, rows)"
-            raise InputError(f"{what}: {error}") from error
+            raise InputError(f"{what}: {error}", remedy=_shown(self.filetype.ingestor, path)) from error
 
 
 def fitting(value: object, kind: str, name: str, path: Path) -> Scalar:
@@ -154,15 +157,36 @@ def fitting(value: object, kind: str, name: str, path: Path) -> Scalar:
 
 def called(name: str, path: Path, work: Callable[[], Found]) -> Found:
     """Return what a plug-in answers; whatever it raises comes out as an InputError that names it."""
+    here = _folder()
     try:
         return work()
     except FacadeError:
         raise
-    except (Exception, SystemExit) as error:
-        raise InputError(
-            f"ingestor '{name}' failed on {path}: {type(error).__name__}: {error}",
-            remedy=f"facade ingest --test {name} {path} shows more",
-        ) from error
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and parent_process() is None:
+            raise  # Ctrl-C reaches nobody but the first process: elsewhere a plug-in raised it
+        raise InputError(f"ingestor '{name}' failed on {path}: {raised(error)}", remedy=_shown(name, path)) from error
+    finally:
+        if here and _folder() != here:
+            os.chdir(here)  # other files are named as seen from there
+
+
+def raised(error: BaseException) -> str:
+    """Say what a plug-in raised, and where: ``KeyError: 'x' (mine.py, line 7, in metadata)``."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"{what} ({Path(place.filename).name}, line {place.lineno}, in {place.name})"
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody removed it
+        return ""
+
+
+def _shown(name: str, path: Path) -> str:
+    return f"facade ingest --test {name} {path} shows more"
 
 
 def _about(path: Path, text: str) -> str:
@@ -192,6 +216,7 @@ class Readers:
         self._reader, self._alone = reader, ours and (files < ALONE or processes == 1)
         self._processes = min(processes, -(-files // CHUNK)) or 1
         self._pool: ProcessPoolExecutor | None = None
+        self._lifeline: tuple[Connection, Connection] | None = None
 
     def __enter__(self) -> Readers:
         return self
@@ -199,6 +224,14 @@ class Readers:
     def __exit__(self, *error: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._lifeline is not None:
+            for end in self._lifeline:
+                end.close()
+
+    def _new_pool(self, processes: int) -> ProcessPoolExecutor:
+        if self._lifeline is None:
+            self._lifeline = Pipe(duplex=False)
+        return _pool(processes, self._loaded, self._lifeline[0])
 
     def start(self, questions: Sequence[Question]) -> Iterator[Answer]:
         """Begin to read; the answers come in the order of the questions."""
@@ -211,7 +244,7 @@ class Readers:
     def _begin(self, chunk: Sequence[Question]) -> Future[list[Answer]] | None:
         try:
             if self._pool is None:
-                self._pool = _pool(self._processes, self._loaded)
+                self._pool = self._new_pool(self._processes)
             return self._pool.submit(_read_all, self._reader, chunk)
         except BrokenProcessPool:  # what begins now, is read when its turn comes
             return None
@@ -230,7 +263,7 @@ class Readers:
     def _one_by_one(self, chunk: Sequence[Question]) -> Iterator[Answer]:
         """Read a chunk of which a file ends the process that reads it: one that did so twice is told."""
         name = self._reader.filetype.ingestor
-        pool = _pool(1, self._loaded)
+        pool = self._new_pool(1)
         try:
             for question in chunk:
                 answer = Answer(fault=f"{question.path}: ingestor '{name}' ended the process that read it")
@@ -239,7 +272,7 @@ class Readers:
                         (answer,) = pool.submit(_read_all, self._reader, [question]).result()
                         break
                     except BrokenProcessPool:
-                        pool = _pool(1, self._loaded)
+                        pool = self._new_pool(1)
                     except Exception as error:
                         what = f"what ingestor '{name}' made of it cannot be taken: {type(error).__name__}: {error}"
                         answer = Answer(fault=f"{question.path}: {what}")
@@ -249,22 +282,26 @@ class Readers:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _pool(processes: int, loaded: list[str]) -> ProcessPoolExecutor:
+def _pool(processes: int, loaded: list[str], lifeline: Connection) -> ProcessPoolExecutor:
     """Return processes that begin with the modules *loaded*: to import astropy takes each of them half a second."""
     # not forked from here: this process has threads, and a connection
     context = get_context("forkserver" if len(gettempdir()) < LONGEST_FOLDER else "spawn")
     context.set_forkserver_preload(loaded)
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process)
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process, initargs=(lifeline,))
 
 
-def _begin_process() -> None:
-    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+def _begin_process(lifeline: Connection) -> None:
+    """Leave Ctrl-C to the parent; end with it, however it ends, or when it lets go of *lifeline*: a plug-in may hang.
+
+    What plug-ins print goes to stderr: stdout is for data.
+    """
     signal(SIGINT, SIG_IGN)
+    os.dup2(2, 1)
     parent = parent_process()
     if parent is not None:
 
         def follow() -> None:
-            parent.join()
+            wait([parent.sentinel, lifeline])
             os._exit(1)
 
         threading.Thread(target=follow, daemon=True).start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -63,8 +63,9 @@ def ingest(
     way: Way,
     progress: Progress = lambda read, done: None,
     revive: Callable[[], object] = lambda: None,
-) -> Iterator[Outcome]:
-    """Register files of the filetype *definition* of *document*; yield what became of each, as it becomes so.
+) -> Generator[Outcome, None, None]:
+    """Register files of the filetype *definition* of *document*; yield what became of each, as it becomes so. Whoever
+    stops asking closes it, and what reads and what is only for a while are gone.
 
     *revive* is called when the database does not answer, before it is asked again.
 

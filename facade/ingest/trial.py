@@ -5,9 +5,12 @@ Nothing is registered or copied. Besides the files that are given, the plug-in g
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -16,7 +19,7 @@ from typing import Any, cast
 from facade import plugins
 from facade.errors import FacadeError, InputError
 from facade.files import FileType
-from facade.ingest.reading import fitting, stamp_of
+from facade.ingest.reading import fitting, raised, stamp_of
 from facade.plugins import Ingestor, Scalar
 from facade.registry.values import DIMENSIONS
 
@@ -75,7 +78,9 @@ def try_file(ingestor: Ingestor, path: Path, filetype: FileType) -> Trial:
         found = _asked(made, "contents", lambda: ask(path))
         if found is not _NONE and found is not None:
             _check_contents(made, found)
-    if stamp_of(path)[:2] != before[:2]:
+    if not path.is_file():
+        made.faults.append("the plug-in removed the file")
+    elif stamp_of(path)[:2] != before[:2]:
         made.faults.append("the plug-in changed the file")
     return made
 
@@ -100,16 +105,20 @@ _NONE = _None()
 
 
 def _asked(made: Trial, what: str, work: Callable[[], Any]) -> Any:
+    here = Path.cwd()
     try:
-        return work()
+        with redirect_stdout(sys.stderr):  # as where files are ingested
+            return work()
     except FacadeError as error:
         made.refused = str(error)
         if made.path.name not in made.refused:
             made.remarks.append(f"{what}: what it says does not name the file; name it")
-    except (Exception, SystemExit) as error:
-        made.faults.append(
-            f"{what} raised {type(error).__name__}: {error}; raise facade.errors.InputError, saying file and reason"
-        )
+    except (Exception, SystemExit, GeneratorExit) as error:
+        made.faults.append(f"{what} raised {raised(error)}; raise facade.errors.InputError, saying file and reason")
+    finally:
+        if Path.cwd() != here:
+            os.chdir(here)
+            made.faults.append(f"{what} went into another directory; others have to work in this one")
     return _NONE
 
 
@@ -176,6 +185,8 @@ def load(plugin: str) -> Ingestor:
     """
     if not plugin.endswith(".py"):
         return plugins.ingestor(plugin)
+    if not Path(plugin).is_file():
+        raise InputError(f"{plugin}: no such file")
     spec = spec_from_file_location(name_of(plugin), plugin)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)

@@ -1,0 +1,29 @@
+"""Ctrl-C at moments in which nobody expects it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SLOW = """
+import time
+print("here", flush=True)
+time.sleep(30)
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(SLOW)  # stands before the real one, and is what is imported first
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facade", "--version"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "here\n"
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert (process.returncode, told) == (130, "")
