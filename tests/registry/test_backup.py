@@ -15,7 +15,7 @@ from database import FILETYPES, Receipt, quit_at_once, raw, submit
 from inside import is_empty, rows, structure
 
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
-from facade.registry import backup, binaries, dump, schema
+from facade.registry import backup, binaries, dump, moving, schema
 from facade.registry.connection import Address, write_passfile
 from facade.registry.embedded import Embedded
 from facade.registry.face import Registry
@@ -376,3 +376,52 @@ class TestMove:
         writer.join()
         assert len(told) == 1
         assert rows(full.address, "select 1 from desfile where filename = 'late.fits'") == []
+
+    def test_a_move_that_was_cut_short_before_its_last_step_is_ended_by_saying_it_again(
+        self, full: Registry, database: Address, tmp_path: Path, cut_short: Path
+    ) -> None:
+        label = move(full.address, database, tmp_path / "again.dump")
+        assert label.tally == dump.read_label(cut_short).tally
+        with Registry.open(database) as there:
+            submit(there)
+        with pytest.raises(RefusedError, match=f"this registry has moved to {database.url}"):
+            full.upgrade()
+        with pytest.raises(RefusedError, match=f"this registry has moved to {database.url}"):
+            move(database, full.address, tmp_path / "back.dump")
+
+    @pytest.mark.usefixtures("cut_short")
+    def test_a_registry_that_went_on_meanwhile_is_not_taken_for_the_same(
+        self, full: Registry, database: Address, tmp_path: Path
+    ) -> None:
+        full.tag(1, "new", "me")
+        with pytest.raises(RefusedError, match=r"proctag has 0 rows instead of 1\n.*downgrade base --with-data"):
+            move(full.address, database, tmp_path / "b.dump")
+        full.tag(1, "still", "me")
+        schema.downgrade(database, "base", with_data=True)
+        assert move(full.address, database, tmp_path / "b.dump").tally["proctag"].rows == 2
+
+    def test_a_registry_does_not_move_to_where_it_is(self, full: Registry, tmp_path: Path) -> None:
+        same = Address(full.address.with_option("application_name", "other"), full.address.passfile)
+        with pytest.raises(RefusedError, match=r"the registry is in the database at .* already"):
+            move(full.address, same, tmp_path / "b.dump")
+        full.tag(1, "still", "me")
+
+    def test_a_new_home_that_can_only_be_read(
+        self, full: Registry, database: Address, tmp_path: Path, cut_short: Path
+    ) -> None:
+        name = database.url.rpartition("/")[2]
+        rows(database, f"alter database {name} set default_transaction_read_only = on")
+        with pytest.raises(RefusedError, match="can only be read"):
+            move(full.address, database, tmp_path / "b.dump")
+        full.tag(1, "still", "me")
+
+
+@pytest.fixture
+def cut_short(full: Registry, database: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The backup of a move that was killed when the new registry was there, and the old one not closed."""
+    path = tmp_path / "first.dump"
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "_close", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            move(full.address, database, path)
+    return path
