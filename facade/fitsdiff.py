@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ class Contents(NamedTuple):
 
 
 def contents(a: Path, b: Path, ignore: Sequence[str] = ()) -> Contents | None:
-    """Compare two FITS files, compressed or not; None if one of them is no FITS file.
+    """Compare two FITS files, compressed or not; None if one of them is no FITS file, or not all of one.
 
     *ignore* are further cards that may differ, ``*`` in them stands for any text.
     """
@@ -32,9 +32,31 @@ def contents(a: Path, b: Path, ignore: Sequence[str] = ()) -> Contents | None:
         keywords = [*VOLATILE, *ignore]
         strict = fits.FITSDiff(str(a), str(b), ignore_keywords=keywords, ignore_blank_cards=False)
         cards = _cards(fits.FITSDiff(str(a), str(b), ignore_blank_cards=False))
-        return Contents(tuple(cards), tuple(_told(strict)[:SHOWN]))
-    except OSError:
+        told = _told(strict) or _told_of_infinities(a, b)
+        return Contents(tuple(cards), tuple(told[:SHOWN]))
+    except Exception:  # a damaged header or stream may end in any: KeyError, TypeError, zlib.error, VerifyError …
         return None
+
+
+def _told_of_infinities(a: Path, b: Path) -> list[str]:
+    """Return in words where two files differ for which FITSDiff, to which infinities and NaNs are one, has no word."""
+    import numpy as np
+    from astropy.io import fits
+
+    with fits.open(a) as one, fits.open(b) as other:
+        return [
+            f"HDU {index}: the data (NaN or infinity)"
+            for index, pair in enumerate(zip(one, other, strict=True))
+            if not all(np.array_equal(x, y, equal_nan=True) for x, y in zip(*map(_floats, pair), strict=True))
+        ]
+
+
+def _floats(hdu: Any) -> Iterator[Any]:
+    """Yield the floating-point values of an HDU: its image, or column by column."""
+    names = getattr(getattr(hdu, "columns", None), "names", None)
+    for values in [hdu.data] if names is None else [hdu.data[name] for name in names]:
+        if values is not None and values.dtype.kind in "fc":
+            yield values
 
 
 def _cards(diff: Any) -> list[str]:
@@ -44,9 +66,8 @@ def _cards(diff: Any) -> list[str]:
 
 
 def _told(diff: Any) -> list[str]:
-    """Return in words what differs."""
-    if diff.identical:
-        return []
+    """Return in words what differs; that one has more cards than the other is told by their names alone, for those
+    that may differ may also be missing."""
     told = [f"{diff.diff_hdu_count[0]} HDUs and {diff.diff_hdu_count[1]}"] if diff.diff_hdu_count else []
     for index, hdu, *_ in diff.diff_hdus:
         if hdu.diff_extension_types:
@@ -56,7 +77,7 @@ def _told(diff: Any) -> list[str]:
         if data is not None and not data.identical:
             ratio = getattr(data, "diff_ratio", 0)  # 0: not comparable value by value
             told.append(f"HDU {index}: the data" + (f" ({100 * ratio:.3g} %)" if ratio else ""))
-    return told or ["they differ in how they are laid out"]
+    return told
 
 
 def _keywords(header: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import time
@@ -212,6 +213,39 @@ def test_fits_files_are_compared_by_what_they_hold(tmp_path: Path) -> None:
     assert found is not None and found.others == ("HDU 1: the data (33.3 %)",)
     (tmp_path / "text").write_text("no FITS")
     assert contents(first, tmp_path / "text") is None
+    nan, inf = (written(f"{value}.fits", [1.0, value]) for value in (np.nan, np.inf))
+    found = contents(nan, inf)
+    assert found is not None and found.others == ("HDU 1: the data (NaN or infinity)",)
+    found = contents(nan, written("nan2.fits", [1.0, np.nan], DATE="2026-01-01"))
+    assert found is not None and found.others == () and "DATE of HDU 1" in found.cards
+    for name, column in (("t", [1.0, np.inf]), ("u", [1.0, -np.inf])):
+        table = fits.BinTableHDU.from_columns(
+            [fits.Column("x", "D", array=column), fits.Column("n", "2A", array=["a", "b"])]
+        )
+        table.writeto(tmp_path / name)
+    found = contents(tmp_path / "t", tmp_path / "u")
+    assert found is not None and found.others == ("HDU 1: the data (NaN or infinity)",)
+
+
+def test_fits_files_that_are_damaged_are_not_compared_by_what_they_hold(tmp_path: Path) -> None:
+    """The reader of FITS files ends in all kinds of exceptions then; none of them may reach an operator."""
+    import numpy as np
+    from astropy.io import fits
+
+    sound = tmp_path / "sound.fits"
+    fits.ImageHDU(np.random.default_rng(1).normal(size=(100, 100))).writeto(sound)
+    whole = sound.read_bytes()
+    squeezed = bytearray(gzip.compress(whole))
+    squeezed[9000:20000] = b"\xff" * 11000
+    damaged = tmp_path / "damaged.fits"
+    for text in (
+        whole[:-5000],
+        whole.replace(b"NAXIS1", b"NAXISX"),
+        whole.replace(b"XTENSION", b"XTENSI\4N"),
+        squeezed,
+    ):
+        damaged.write_bytes(text)
+        assert contents(sound, damaged) is None, text[:80]
 
 
 def test_without_listing_only_what_is_registered_is_looked_for(place: Place) -> None:
