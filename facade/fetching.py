@@ -43,7 +43,7 @@ def hold_the_same(registry: Registry, site: Site, names: tuple[str, str], scratc
     paths = [scratch / "a", scratch / "b"]
     try:
         for name, path in zip(names, paths, strict=True):
-            fetch(site, registry.care.find(Wanted(names=[name]))[0], path)
+            fetch(site, registry.care.find(Wanted(names=[name], exact=True))[0], path)
         found = contents(paths[0], paths[1], ignore)
     except MissingInputError:
         return False

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import groupby
 
 from facade.archive import Archive, open_archive
-from facade.errors import FacadeError, InputError, RefusedError, some
+from facade.errors import FacadeError, RefusedError, some
 from facade.registry import Registry
 from facade.registry.finding import Found, Wanted
 from facade.registry.values import Attempt
@@ -68,7 +68,7 @@ def wanted(registry: Registry, site: Site, things: Sequence[str], archive: str =
 def _of(registry: Registry, thing: str) -> list[Found]:
     attempt = registry.attempt(thing)
     if attempt is None:
-        return registry.care.find(Wanted(names=[thing.rpartition("/")[2]]))
+        return registry.care.find(Wanted(names=[thing.rpartition("/")[2]], exact=True))
     _ensure_junk(attempt)
     return registry.care.find(Wanted(attempt=attempt.id))
 
@@ -138,10 +138,8 @@ def _removed(site: Site, archive: Archive, needed: Collection[int], copy: Copy) 
         if not copy.last and copy.file.id in needed and not _stays(site, copy):
             return f"{copy.path}: it is needed, and in no other archive although it is registered there"
         archive.remove(copy.path)
-    except InputError:
-        raise
-    except FacadeError as error:
-        return error.message
+    except FacadeError as error:  # also if the other archive is not described here
+        return f"{copy.path}: {error.message}" if copy.path not in error.message else error.message
     return ""
 
 

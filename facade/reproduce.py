@@ -82,7 +82,7 @@ def planned(registry: Registry, file: Found) -> Again:
         raise InputError(f"{file.name} is a {file.filetype}: facade wrote it beside what {maker.module} made",
                          remedy=made)  # fmt: skip
     read = [whole.files[use.file].name for use in quantum.inputs]
-    found = {one.name: one for one in registry.care.find(Wanted(names=read))} if read else {}
+    found = {one.name: one for one in registry.care.find(Wanted(names=read, exact=True))} if read else {}
     if gone := [name for name, one in found.items() if not one.places]:
         raise MissingInputError(
             f"what {file.name} was made from lies nowhere any more: {some(gone, 5)}",
@@ -112,7 +112,7 @@ def reproduce(registry: Registry, site: Site, name: str, scratch: Path, ignore: 
         TransferError: an input is not what it was.
         FacadeError: it could not be made again.
     """
-    file = _file(registry, name)
+    file = registry.care.find(Wanted(names=[name.rpartition("/")[2]], exact=True))[0]
     again = planned(registry, file)
     archive = scratch / "archive"
     (archive / INPUTS).mkdir(parents=True)
@@ -124,11 +124,6 @@ def reproduce(registry: Registry, site: Site, name: str, scratch: Path, ignore: 
         raise FacadeError(f"{file.name} was not made again: it is optional, and nothing came of it")
     verdict, details = _compared(site, file, made, scratch / "original", ignore)
     return Outcome(file=file, verdict=verdict, details=details, changed=_changed(registry, again), made=made)
-
-
-def _file(registry: Registry, name: str) -> Found:
-    found = registry.care.find(Wanted(names=[name.rpartition("/")[2]]))
-    return found[0]
 
 
 def _run(scratch: Path, again: Again) -> None:

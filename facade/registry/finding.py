@@ -48,6 +48,8 @@ class Wanted:
     do. ``where`` are metadata (`facade.registry.conditions`), of a ``filetype`` that must be given then."""
 
     names: Sequence[str] = ()
+    exact: bool = False
+    """``*`` and ``?`` in names stand for themselves."""
     attempt: int | None = None
     products: bool = False
     """Of the attempt, what it made and what it took from others; without logs and lists."""
@@ -114,7 +116,7 @@ def find(session: Session, wanted: Wanted, *, metadata: bool = False) -> list[Fo
     found = of_ids(session, [row[0] for row in session.tuples(text, values)])
     there = {"".join(one.key) for one in found}
     for name in wanted.names:
-        if name not in there and not WILD.search(name) and not _registered(session, name):
+        if name not in there and (wanted.exact or not WILD.search(name)) and not _registered(session, name):
             raise unknown(session, name)
     return _with_metadata(session, found) if metadata else found
 
@@ -181,7 +183,7 @@ def _statement(session: Session, wanted: Wanted) -> tuple[list[str], list[str], 
         values["archive"] = wanted.archive
         tests.append("exists (select from file_location l where l.desfile_id = d.id and l.archive_name = %(archive)s)")
     if wanted.names:
-        tests.append(_named(wanted.names, values))
+        tests.append(_named(wanted.names, values, wanted.exact))
     if wanted.where:
         table, test, more = _metadata(session, wanted)
         joins.append(f'join "{table}" on "{table}".desfile_id = d.id')
@@ -190,12 +192,13 @@ def _statement(session: Session, wanted: Wanted) -> tuple[list[str], list[str], 
     return joins, tests, values
 
 
-def _named(names: Sequence[str], values: dict[str, Any]) -> str:
-    plain = [key for name in names if not WILD.search(name) for key in keys(name)]
-    likes = [_like(name) for name in names if WILD.search(name)]
+def _named(names: Sequence[str], values: dict[str, Any], exact: bool) -> str:
+    wild = set() if exact else {name for name in names if WILD.search(name)}
+    plain = [key for name in names if name not in wild for key in keys(name)]
+    likes = [_like(name) for name in names if name in wild]
     values |= {"names": [key[0] for key in plain], "suffixes": [key[1] for key in plain], "likes": likes}
-    exact = "(d.filename, d.compression) in (select * from unnest(%(names)s::text[], %(suffixes)s::text[]))"
-    return f"({exact} or d.filename || d.compression like any(%(likes)s::text[]))" if likes else exact
+    listed = "(d.filename, d.compression) in (select * from unnest(%(names)s::text[], %(suffixes)s::text[]))"
+    return f"({listed} or d.filename || d.compression like any(%(likes)s::text[]))" if likes else listed
 
 
 def _like(pattern: str) -> str:
@@ -236,7 +239,7 @@ def _metadata(session: Session, wanted: Wanted) -> tuple[str, str, dict[str, Any
 
 def _registered(session: Session, name: str) -> bool:
     values = dict[str, Any]()
-    test = _named([name], values)
+    test = _named([name], values, exact=True)
     return bool(session.rows(f"select 1 from desfile d where {test} limit 1", values))  # noqa: S608
 
 

@@ -218,3 +218,33 @@ def test_wherever_a_removal_is_cut_short_saying_it_again_ends_it(place: Place, m
         assert there <= placed and len(found) == number
     assert deaths >= number and not there and not placed
     assert place.answer("compare")["findings"] == []
+
+
+def test_what_is_removed_or_made_again_is_called_by_its_name_and_no_pattern(place: Place) -> None:
+    names = ["star*.txt", "star1.txt", "star?.txt"]
+    for name in names:
+        (place.home / name).write_text(name)
+    place.world.facade("ingest", "--filetype", "det", "--definitions", place.home / "campaign.wcl",
+                       *[place.home / name for name in names])  # fmt: skip
+    assert place.listed("star*.txt") == names
+    assert "no file is registered as 'star*'" in place.world.facade("rm", "star*", code=2).stderr
+    assert "no file is registered as 'calexp-*'" in place.world.facade("reproduce", "calexp-*", code=2).stderr
+    assert [one["filename"] for one in place.answer("rm", "star*.txt")] == ["star*.txt"]
+    left = {one["filename"]: len(one["places"]) for one in place.world.json("files", "star*.txt")}
+    assert left == {"star*.txt": 0, "star1.txt": 1, "star?.txt": 1}
+
+
+def test_a_copy_stays_if_the_other_archive_is_not_described_here(place: Place) -> None:
+    """The others go all the same, and the registry knows."""
+    names = ["HSCA90398616.fits", "loose.txt"]
+    (place.home / names[1]).write_text("loose")
+    place.world.facade("ingest", "--filetype", "det", "--definitions", place.home / "campaign.wcl",
+                       place.home / names[1])  # fmt: skip
+    with Registry.open(place.address) as registry:
+        for file in registry.care.registered("home", names).values():
+            registry.add_locations("attic", registry.care.page("home", file.id - 1, 1, None, ""))
+    told = place.world.facade("rm", "--archive", "home", *names, code=1).stderr
+    assert "HSCA90398616.fits: the site file has no archive 'attic'" in told and "1 files of 5 bytes" in told
+    assert (place.archive / "raw/HSCA90398616.fits").exists()
+    places = {one["filename"]: [at["archive"] for at in one["places"]] for one in place.world.json("files", *names)}
+    assert places == {"HSCA90398616.fits": ["attic", "home"], "loose.txt": ["attic"]}
