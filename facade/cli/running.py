@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from facade import engines
 from facade.cli import deciding, output
 from facade.cli.campaigns import SET
 from facade.cli.context import address, operator, registry, site, talk
@@ -101,16 +102,18 @@ def submit(
             some = bool(considered.plan.quanta)
             talk(deciding.nothing(considered) if some else "nothing to do: the plan has no quanta")
             return DONE
-        _check_programs(considered.remaining, chosen)
+        _check_host(considered.remaining, chosen)
         attempt = register(opened, here, considered, operator=operator(), engine=chosen, planning=kept)
         talk(f"{attempt.name}: {deciding.summary(considered)}; engine {chosen}")
         return _carry_out(opened, attempt, chosen, workers, wait)
 
 
-def _check_programs(made: Plan, engine: str) -> None:
+def _check_host(made: Plan, engine: str) -> None:
+    """Refuse what cannot run from here, before anything is registered."""
+    engines.ensure_set_up(engine)
     if engine == "htcondor":
         used = (site().archive, *filter(None, [made.keeping.target]))
-        execute_hosts(site(), address(), used)  # refuses before anything is registered
+        execute_hosts(site(), address(), used)
     missing = missing_programs(made, site()) if engine == "local" else []
     if missing:
         raise InputError(

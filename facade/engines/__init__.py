@@ -18,6 +18,14 @@ NAMES = ("local", "htcondor")
 """What ``--engine`` may say."""
 
 
+def ensure_set_up(engine: str) -> None:
+    """Raise FacadeError if *engine* lacks something on this host that no waiting brings."""
+    if engine == "htcondor":
+        from facade.engines import htcondor
+
+        htcondor.ensure_set_up()
+
+
 def running(engine: str, run_dir: RunDirectory) -> str | None:
     """Tell who runs this run by *engine*, or None if nobody does.
 
@@ -117,4 +125,15 @@ def stop(engine: str, run_dir: RunDirectory, engine_job: str) -> bool:
     return local.interrupt(run_dir)
 
 
-__all__ = ["NAMES", "EngineJob", "RunDirectory", "fates", "hold", "queue", "release", "running", "stop"]
+__all__ = [
+    "NAMES",
+    "EngineJob",
+    "RunDirectory",
+    "ensure_set_up",
+    "fates",
+    "hold",
+    "queue",
+    "release",
+    "running",
+    "stop",
+]

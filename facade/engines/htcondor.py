@@ -216,6 +216,13 @@ def _command(cluster: str, name: str, *arguments: object) -> None:
             raise FacadeError(f"DAGMan {one} did not {name}: {message}", remedy="facade stat tells whether it runs")
 
 
+def ensure_set_up() -> None:
+    """Raise FacadeError if something lacks on this host that no waiting brings."""
+    import_bindings()
+    if not shutil.which("condor_dagman"):
+        raise FacadeError("condor_dagman is not on PATH", remedy="add the bin directory of HTCondor to PATH")
+
+
 def import_bindings() -> None:
     """Import htcondor2.
 
@@ -286,10 +293,9 @@ def _fresh_folder(path: Path) -> Path:
 
 def _described(folder: Path, options: Mapping[str, int | str]) -> Any:
     """Return the submit description of a DAGMan for the DAG in *folder*; HTCondor writes it there by relative paths."""
+    ensure_set_up()
     import htcondor2
 
-    if not shutil.which("condor_dagman"):
-        raise FacadeError("condor_dagman is not on PATH", remedy="add the bin directory of HTCondor to PATH")
     said: list[str] = []
     try:
         with contextlib.chdir(folder), _silenced(said):

@@ -100,6 +100,14 @@ def test_an_archive_that_jobs_cannot_reach_is_refused_before_anything_is_registe
     assert home.json("stat") == []
 
 
+def test_without_htcondor_nothing_is_registered(home: World) -> None:
+    bare = World(home.home, {"CONDOR_CONFIG": home.environment["CONDOR_CONFIG"]})
+    path = campaign(home, "c = 'echo hello > ${file.out.fullname}'")
+    told = bare.facade("submit", path, "--engine", "htcondor", code=1).stderr
+    assert "condor_dagman is not on PATH\n  add the bin directory of HTCondor to PATH" in told
+    assert home.json("stat") == []
+
+
 def test_a_dag_taken_out_of_the_queue_is_noticed_and_carried_on(home: World) -> None:
     path = campaign(home, "c = 'test -e GO || sleep 60; echo hello > ${file.out.fullname}'".replace(
         "GO", str(home.home / "go")))  # fmt: skip

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from e2e.world import CAMPAIGN, World
+from e2e.world import World
 
 FILES = """
 select replace(d.filename, 'p%(attnum)02d', 'pNN') as filename, d.compression, d.filetype, d.filesize,
@@ -35,8 +35,13 @@ def counts(world: World) -> dict[str, int]:
 def test_jobs_without_a_database_leave_the_same_behind(world: World) -> None:
     world.submit("-j", 2)
     plain = world.latest()
-    # without HTCondor the attempt is registered and its run directory written, but nothing starts
-    world.facade("submit", CAMPAIGN, "--reuse", "none", "--engine", "htcondor", code=1)
+    # while no schedd answers the attempt is registered and its run directory written, but nothing starts
+    (world.home / "condor_config").write_text(f"COLLECTOR_HOST = 127.0.0.1:1\nLOCAL_DIR = {world.home}\n")
+    (world.home / "bin").mkdir()
+    (world.home / "bin/condor_dagman").symlink_to("/bin/false")
+    path = f"{world.env()['PATH']}:{world.home}/bin"
+    mute = world.with_environment({"CONDOR_CONFIG": str(world.home / "condor_config"), "PATH": path})
+    assert "no schedd can be reached" in mute.submit("--engine", "htcondor", code=1).stderr
     attempt = world.latest()
     assert attempt["id"] > plain["id"] and attempt["quanta"] == {"planned": 89}
     run = Path(world.rows(f"select run_dir from pfw_attempt where id = {attempt['id']}")[0]["run_dir"])
