@@ -577,3 +577,26 @@ def test_copies_go_by_the_archive_of_the_site(place: Place, monkeypatch: pytest.
     monkeypatch.setattr(local, "send", send)
     found = place.ingest(*[place.note(f"{name}.txt") for name in "abc"])
     assert [one.state for one in found] == [NEW, BAD, NEW] and "is short" in found[1].fault
+
+
+def test_what_is_set_and_no_column_is_refused(place: Place) -> None:
+    with pytest.raises(InputError, match="filetype 'note' has no column 'vist' to set") as caught:
+        place.ingest(place.note("a.txt"), settings={"vist": "3"})
+    assert "did you mean 'visit'?" in caught.value.remedy and place.registered() == []
+    (found,) = place.ingest(place.note("a.txt"), settings={"visit": "3", "version": "1"})
+    assert (found.state, found.metadata["visit"]) == (NEW, 3)
+
+
+def test_a_list_of_something_else_and_odd_names_are_told_in_one_line(place: Place) -> None:
+    (place.home / "binary").write_bytes(b"a\n\0\xff" + b"x" * 9000)
+    with pytest.raises(InputError, match="this line is no path") as caught:
+        place.ingest(lists=[str(place.home / "binary")])
+    assert str(caught.value.location) == f"{place.home}/binary:2:1"
+    (place.source / "link").symlink_to("nowhere")
+    place.note("a\nb\x1b[31m.txt")
+    found = place.ingest(place.source)
+    told = [one.fault for one in found]
+    assert found[0].remedy == "give it another name"
+    assert "\\nb\\x1b[31m.txt': its name holds a slash or a control character" in told[0]
+    assert "\n" not in told[0] and "\x1b" not in told[0]
+    assert told[1] == f"{place.source}/link: is a link that leads nowhere"

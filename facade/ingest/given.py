@@ -21,6 +21,8 @@ from facade.wcl import did_you_mean
 
 GLOB = re.compile(r"[*?\[]")
 CHECKSUM = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})$")
+LONGEST = 4095
+"""Bytes that a path may have."""
 FIELDS = ("path", "size", "checksum")
 """What a manifest may say of a file besides metadata; only the path must be there."""
 
@@ -120,12 +122,19 @@ def _listed(name: str) -> Iterator[Given]:
     """Yield the files of a list of paths, one a line; empty lines are passed over."""
     for number, line in enumerate(_text(name).split("\n"), 1):
         if text := line.rstrip("\r"):
-            yield Given(Path(text), place=Location("standard input" if name == "-" else name, number))
+            place = Location(_called(name), number)
+            if "\0" in text or len(text) > LONGEST:
+                raise InputError("this line is no path", remedy="a list has a path a line", location=place)
+            yield Given(Path(text), place=place)
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
 
 
 def _manifest(name: str, columns: Collection[str]) -> Iterator[Given]:
     """Yield the files of a manifest, CSV with names of columns in its first line, or a JSON object a line."""
-    text = _text(name)
+    text, name = _text(name), _called(name)
     rows = _objects(name, text) if text.lstrip()[:1] == "{" else _cells(name, text)
     for place, row in rows:
         for key in row:

@@ -88,7 +88,8 @@ class Reader:
         try:
             return self._read(question)
         except FacadeError as error:
-            return Answer(fault=_about(question.path, str(error)), remedy="")
+            told = str(error).removesuffix(f"\n  {error.remedy}")
+            return Answer(fault=_about(question.path, told), remedy=error.remedy)
         except OSError as error:
             return Answer(fault=f"cannot read {question.path}: {error.strerror or error}")
 
@@ -191,19 +192,21 @@ def _shown(name: str, path: Path) -> str:
 
 def _about(path: Path, text: str) -> str:
     """Return *text* with the file's name in it."""
-    return text if str(path) in text or path.name in text else f"{path}: {text}"
+    named = any(name in text for name in (str(path), path.name, ascii(str(path))[:200]))
+    return text if named else f"{path}: {text}"
 
 
 def _check(path: Path) -> None:
     if not path.is_file():
-        raise InputError(f"{path}: {'is no ordinary file' if os.path.lexists(path) else 'no such file'}")
+        there = "is no ordinary file" if path.exists() else "is a link that leads nowhere"
+        raise InputError(f"{path}: {there if os.path.lexists(path) else 'no such file'}")
     try:
         path.name.encode()
         fault = name_fault(path.name)
     except UnicodeEncodeError:
         fault = "is not written in UTF-8"
     if fault:
-        raise InputError(f"{path!s:.200}: its name {fault}", remedy="give it another name")
+        raise InputError(f"{str(path)!a:.200}: its name {fault}", remedy="give it another name")
 
 
 class Readers:

@@ -25,7 +25,7 @@ from facade.ingest.remembered import Remembered
 from facade.registry import Registry
 from facade.registry.connection import StatementError, UnreachableError
 from facade.registry.contents import Catalogue
-from facade.registry.values import FileKey, NewFile
+from facade.registry.values import DIMENSIONS, FileKey, NewFile
 from facade.site import Site
 from facade.wcl import Document, did_you_mean
 
@@ -106,8 +106,18 @@ class Ingestion:
                 f"files cannot stay in place in archive '{site.archive}': it is no folder of this machine",
                 remedy="leave --in-place out",
             )
+        self._check_settings()
         self._judge = Judge(definition, document.root, site, way)
         self._remembered = Remembered(site.home, str(site.database), site.archive, site.archive_root, definition.name)
+
+    def _check_settings(self) -> None:
+        """Raise InputError for what is set and no column: a word that is misspelt would set nothing."""
+        columns = [name for name, _, _ in self._definition.columns]
+        tables = {name for names in DIMENSIONS.values() for name in names}
+        for name in self._way.settings if columns else ():  # without columns it fills a table
+            if name not in columns and name not in tables:
+                known = did_you_mean(name, columns) or f"columns: {', '.join(columns)}"
+                raise InputError(f"filetype '{self._definition.name}' has no column '{name}' to set", remedy=known)
 
     def run(self, files: Sequence[Given]) -> Iterator[Outcome]:
         """Ingest *files*; see `ingest`."""

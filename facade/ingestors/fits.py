@@ -19,6 +19,8 @@ from facade.metadata import typed as typed
 from facade.plugins import Scalar
 
 PREFIX = "header:"
+BLOCK = 2880
+"""Bytes that a FITS file is a multiple of; not all that write FITS fill the last one."""
 
 
 def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
@@ -43,7 +45,8 @@ def headers(path: Path, sources: Mapping[str, str]) -> dict[str, Scalar]:
     Without HDU the primary header is asked, then the first extension, where compressed images keep their header.
 
     Raises:
-        InputError: *path* is not a readable FITS file, or a source is not written as above.
+        InputError: *path* is not a readable FITS file, or ends in the data of an HDU that was looked into; or a source
+            is not written as above.
     """
     places = {name: _place(name, source) for name, source in sources.items()}
     try:
@@ -57,9 +60,19 @@ def headers(path: Path, sources: Mapping[str, str]) -> dict[str, Scalar]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with astropy_fits.open(path, mode="readonly", memmap=False, lazy_load_hdus=True) as hdus:
-                return {name: _value(hdus, *place) for name, place in places.items()}
+                values = {name: _value(hdus, *place) for name, place in places.items()}
+                _check_whole(hdus, path.stat().st_size)
+                return values
     except Exception as error:  # astropy raises nearly anything for a damaged file
         raise InputError(f"{path} is a damaged FITS file: {error or type(error).__name__}") from error
+
+
+def _check_whole(hdus: Any, size: int) -> None:
+    """Raise ValueError if the file ends in the data of an HDU that is loaded; a last block that is not full may be."""
+    for number, hdu in enumerate(list.__iter__(hdus)):  # the list itself would load all others
+        where = hdu.fileinfo()
+        if where and where["datLoc"] + where["datSpan"] - size >= BLOCK:
+            raise ValueError(f"it ends in the data of HDU {number}, after {size} bytes")
 
 
 def _place(name: str, source: str) -> tuple[str, str]:

@@ -66,6 +66,19 @@ def test_header_columns(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_file_that_ends_too_early_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.fits"
+    astropy_fits.PrimaryHDU(np.ones((100, 100), "f4"), astropy_fits.Header({"N": 5})).writeto(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: 2880 + 40_000])  # all data, but the last block is not full
+    assert fits.headers(path, {"n": "header:N"}) == {"n": 5}
+    path.write_bytes(whole[:30_000])
+    with pytest.raises(
+        InputError, match=r"a\.fits is a damaged FITS file: it ends in the data of HDU 0, after 30000 b"
+    ):
+        fits.headers(path, {"n": "header:N"})
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
