@@ -101,7 +101,7 @@ def compare(
                     yield found
             count.registered += len(page)
             progress(len(page))
-        yield from _forgotten(registry, archive, missing, count, wish)
+        yield from _forgotten(registry, archive, pool, missing, count, wish)
         if wish.only_registered:
             return
         for listed in _batches(archive.files(wish.under or wish.home), PAGE):
@@ -134,7 +134,7 @@ def _looked_at(archive: Archive, checksum: bool, file: Copy) -> Finding | None:
 
 
 def _forgotten(
-    registry: Registry, archive: Archive, missing: Sequence[Finding], count: Count, wish: Wish
+    registry: Registry, archive: Archive, pool: ThreadPoolExecutor, missing: Sequence[Finding], count: Count, wish: Wish
 ) -> Iterator[Finding]:
     """Have the registry forget that missing files lie here; they stay known."""
     if len(missing) > 1 and len(missing) == count.registered and not wish.force:
@@ -143,16 +143,18 @@ def _forgotten(
             remedy="is it mounted, and at the root that the site file says? If all of them are gone: --force",
         )
     for batch in _batches(missing, PAGE):
-        gone = [one for one in batch if one.file is not None and archive.stat(one.path) is None]
-        registry.care.forget(archive.name, [one.file.id for one in gone if one.file is not None])
-        yield from [one._replace(mended="forgotten" if one in gone else "") for one in batch]
+        there = list(pool.map(archive.stat, [one.path for one in batch]))
+        gone = [one.file.id for one, found in zip(batch, there, strict=True) if one.file is not None and found is None]
+        registry.care.forget(archive.name, gone)
+        yield from [one._replace(mended="" if found else "forgotten") for one, found in zip(batch, there, strict=True)]
 
 
 def _unknown(
     registry: Registry, archive: Archive, wish: Wish, pool: ThreadPoolExecutor, listed: Sequence[Listed]
 ) -> Iterator[Finding]:
     """Yield what of *listed* the registry does not place where it lies; record it, if that is wished."""
-    known = registry.care.registered(archive.name, [_name(one.path) for one in listed])
+    names = [name for one in listed if _is_text(name := _name(one.path))]
+    known = registry.care.registered(archive.name, names)
     found = [finding for one in listed if (finding := _classified(one, known.get(_name(one.path)))) is not None]
     if wish.attempt is not None and not (wish.home or wish.under):  # all of the archive, and others' files in it
         found = [one for one in found if one.file is not None or one.kind == PARTIAL]
@@ -161,13 +163,13 @@ def _unknown(
         return
     wanted = [one for one in found if one.kind == UNRECORDED]
     same = pool.map(partial(_holds, archive), wanted)
-    good = [one for one, holds in zip(wanted, same, strict=True) if holds]
-    registry.add_locations(archive.name, [one.file for one in good if one.file is not None])
+    good = {one.path: one.file for one, holds in zip(wanted, same, strict=True) if holds and one.file is not None}
+    registry.add_locations(archive.name, list(good.values()))
     for one in found:
-        if one.kind == UNRECORDED and one not in good:
+        if one.kind == UNRECORDED and one.path not in good:
             yield one._replace(kind=CHECKSUM, detail="it has the name and size of a registered file, and other content")
         else:
-            yield one._replace(mended="recorded" if one in good else "")
+            yield one._replace(mended="recorded" if one.path in good else "")
 
 
 def _classified(one: Listed, known: Registered | None) -> Finding | None:
@@ -189,6 +191,15 @@ def _classified(one: Listed, known: Registered | None) -> Finding | None:
 def _holds(archive: Archive, one: Finding) -> bool:
     assert one.file is not None
     return archive.holds(one.path, one.file.size, one.file.checksum)
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name found on a disk can be one that is registered: those bytes may be anything."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _name(path: str) -> str:

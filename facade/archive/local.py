@@ -130,7 +130,7 @@ class LocalArchive:
             return
         for place, _, names in os.walk(top, onerror=_unreadable):
             for path in (Path(place, name) for name in names):
-                with contextlib.suppress(FileNotFoundError), reported(f"cannot look at {path}"):
+                with reported(f"cannot look at {path}"), contextlib.suppress(FileNotFoundError):
                     status = path.stat()
                     if stat.S_ISREG(status.st_mode):
                         age = time.time() - status.st_mtime
@@ -141,7 +141,7 @@ class LocalArchive:
         swept = []
         for folder, _, names in os.walk(self._present()):
             for path in (Path(folder, name) for name in names if PART.fullmatch(name)):
-                with contextlib.suppress(FileNotFoundError), reported(f"cannot remove {path}"):
+                with reported(f"cannot remove {path}"), contextlib.suppress(FileNotFoundError):
                     if time.time() - path.lstat().st_mtime > older_than:
                         path.unlink()
                         swept.append(str(path.relative_to(self.root)))
@@ -152,12 +152,14 @@ class LocalArchive:
         return self._present().joinpath(*parts)
 
     def _present(self) -> Path:
-        if not self.root.is_dir():  # creating it would fill the mount point of a file system that is not mounted
+        if not os.path.isdir(self.root):  # creating it would fill the mount point of a file system that is not mounted
             raise TransferError(f"archive {self.name!r}: {self.root} is not there", remedy="create or mount it")
         return self.root
 
 
 def _unreadable(error: OSError) -> None:
+    if isinstance(error, FileNotFoundError):
+        return  # somebody took the folder away meanwhile
     raise TransferError(f"cannot list {error.filename}: {error.strerror or error}") from error
 
 
@@ -173,7 +175,9 @@ def stage_in(source: Path, target: Path, size: int | None, checksum: str | None)
 
 
 def _staged(source: Path, target: Path, size: int | None, checksum: str | None) -> SentLocally:
-    if not source.exists():
+    with reported(f"cannot look at {source}"):
+        there = source.exists()
+    if not there:
         raise MissingInputError(f"{source} is not in the archive")
     sent = _copy(source, target, size, checksum, durable=False)
     sent.commit()

@@ -143,6 +143,8 @@ def compare(
     from facade.archive import open_archive
 
     age = _age(sweep) if sweep is not None else None
+    if age is not None and (attempt or under):
+        raise InputError("--sweep goes over all of an archive", remedy="leave --attempt and --under out, or --sweep")
     if age is not None and age < NEW and not force:
         raise RefusedError(
             f"copies younger than {NEW // 60} minutes may be on their way: nothing was swept",
@@ -152,7 +154,7 @@ def compare(
     with registry() as opened:
         archive = open_archive(*site().place(name or site().archive))
         made_by = find(opened, attempt) if attempt else None
-        folder = under.strip("/")
+        folder = "/".join(part for part in under.split("/") if part not in ("", "."))
         wish = comparing.Wish(
             attempt=made_by.id if made_by else None, home=made_by.archive_path or "" if made_by else "", under=folder,
             only_registered=only_registered, checksum=checksum, forget=forget_missing,
@@ -164,6 +166,8 @@ def compare(
             task = bars.add_task("comparing", total=opened.care.number(archive.name, wish.attempt, folder))
             for one in comparing.compare(opened, archive, wish, count, lambda n: bars.update(task, advance=n)):
                 found.append(one)
+    if folder and not (count.registered or count.present):
+        raise InputError(f"neither archive '{archive.name}' nor the registry has anything below '{folder}'")
     left = [one for one in found if not one.mended]
     if as_json:
         output.plain_json({
@@ -189,10 +193,19 @@ def _show(found: Sequence[Finding]) -> None:
             continue
         rows = output.table(f"{kind}: {means}", "", "")
         for one in listed[:SHOWN]:
-            rows.add_row(escape(one.path), escape(one.detail), one.mended)
+            rows.add_row(escape(_visible(one.path)), escape(one.detail), one.mended)
         if len(listed) > SHOWN:
             rows.add_row(f"… and {len(listed) - SHOWN} more (--json lists all)", "", "")
         output.show(rows)
+
+
+def _visible(path: str) -> str:
+    r"""Return a path as a terminal takes it: names on disks may hold any bytes.
+
+    >>> _visible("a\udcff\n")
+    'a\\udcff\\n'
+    """
+    return path if path.isprintable() else repr(path)[1:-1]
 
 
 def _age(text: str) -> float:

@@ -28,7 +28,7 @@ SHOWN = 1000
 @click.option("--filetype", default="", help="Of this type.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="With these metadata (VALUE as in query_fields).")
 @click.option("--in", "archive", default="", metavar="ARCHIVE", help="That lie in this archive.")
-@click.option("-n", "limit", type=click.IntRange(1), help=f"At most so many; a table shows {SHOWN}.")
+@click.option("-n", "limit", type=click.IntRange(1, 10**9), help=f"At most so many; a table shows {SHOWN}.")
 @click.option("--paths", is_flag=True, help="Only where they are, one a line: paths, or addresses.")
 @click.option("--json", "as_json", is_flag=True, help="With checksums, metadata and all places, as JSON on stdout.")
 def files(

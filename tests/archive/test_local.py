@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,3 +208,25 @@ def test_what_an_archive_holds_is_told_by_size_or_by_content(tmp_path: Path, sou
     (tmp_path / "home").rename(tmp_path / "away")
     with pytest.raises(TransferError, match="is not there"):
         archive.holds("a/b.bin", len(DATA), None)
+
+
+def test_what_goes_away_while_it_is_listed_or_swept_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies get their names, and attempts are removed, while somebody looks."""
+    archive = open_archive("home", str(tmp_path))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    part = tmp_path / "b/.x.part-0123456789ab"
+    part.write_bytes(DATA)
+    real = os.walk
+
+    def walk(*words: Any, **more: Any) -> Iterator[Any]:
+        for place, folders, names in real(*words, **more):
+            yield place, folders, ["gone", ".y.part-0123456789ab", *names]
+            if place == str(tmp_path) and (tmp_path / "a").exists():
+                (tmp_path / "a").rmdir()
+
+    monkeypatch.setattr(os, "walk", walk)
+    assert [one.path for one in archive.files("")] == ["b/.x.part-0123456789ab"]
+    assert archive.sweep(-1) == ["b/.x.part-0123456789ab"] and not part.exists()

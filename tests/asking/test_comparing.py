@@ -253,3 +253,25 @@ def test_without_listing_only_what_is_registered_is_looked_for(place: Place) -> 
     place.product(MEASURED, 3).unlink()
     found = place.answer("compare", "--only-registered", code=1)
     assert kinds(found["findings"]) == {MEASURED: "missing"} and found["present"] == 0
+
+
+def test_names_on_disk_that_are_no_text_and_links_that_lead_nowhere_disturb_nobody(place: Place) -> None:
+    folder = os.fsencode(place.archive)
+    for name in (b"bad\xff.fits", b"new\nline [red].fits", b"odd\xfe/y.fits"):
+        os.makedirs(os.path.dirname(folder + b"/" + name), exist_ok=True)
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(b"x")
+    (place.archive / "nowhere").symlink_to("gone")
+    found = {one["path"]: one["kind"] for one in place.answer("compare", code=1)["findings"]}
+    expected = ["bad\udcff.fits", "new\nline [red].fits", "odd\udcfe/y.fits"]
+    assert found == dict.fromkeys(expected, "extra")
+    told = place.world.facade("compare", code=1).stdout
+    assert "bad\\udcff.fits" in told and "new\\nline [red].fits" in told and "odd\\udcfe/y.fits" in told
+
+
+def test_a_folder_is_compared_however_it_is_written(place: Place) -> None:
+    (place.archive / "raw/HSCA90398616.fits").unlink()
+    for under in ("raw", "raw/", "./raw//", "/raw"):
+        assert kinds(place.answer("compare", "--under", under, code=1)["findings"]) == {"HSCA90398616.fits": "missing"}
+    assert "has anything below 'rwa'" in place.world.facade("compare", "--under", "rwa", code=2).stderr
+    told = place.world.facade("compare", "--under", "raw", "--sweep", "2d", code=2).stderr
+    assert "--sweep goes over all of an archive" in told
