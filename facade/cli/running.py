@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from facade import engines
-from facade.cli import deciding, output
+from facade.cli import attempts, deciding, output
 from facade.cli.campaigns import SET
 from facade.cli.context import address, operator, registry, site, talk
 from facade.cli.watching import watch
@@ -195,7 +195,7 @@ def _closing(opened: Registry, attempt: Attempt) -> int:
     """Settle an attempt that nobody carries out any more, and say how it ended."""
     address()  # starts the embedded server again, should it have died meanwhile
     settled = settle(opened, attempt, engine_gone=True)
-    output.console(err=True).print(output.report(report(opened, settled)))
+    output.show(attempts.report(report(opened, settled)), err=True)
     return DONE if settled.state is State.SUCCEEDED else FAILED
 
 

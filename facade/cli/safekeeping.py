@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -15,6 +14,7 @@ from facade.cli import output
 from facade.cli.context import address, interactive, site, talk
 from facade.errors import DONE, InputError
 from facade.registry import Address
+from facade.registry.address import split
 
 if TYPE_CHECKING:
     from facade.registry.dump import Label
@@ -63,12 +63,15 @@ def move(url: str, as_json: bool) -> int:
     from facade.registry.moving import move as carry
 
     here = site()
-    if urlsplit(url).password or "password=" in url:
+    if "password=" in url or ("://" in url and split(url).password):
         remedy = "leave it out, and write it into ~/.pgpass (HOST:PORT:DATABASE:USER:PASSWORD, mode 0600)"
         raise InputError("a password on a command line is seen by everybody on this machine", remedy=remedy)
     target = Address.parse(url, here.home)
     folder = here.home / "backups"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder} for the backup: {error.strerror or error}") from error
     path = folder / f"before-move-{datetime.now(UTC):%Y%m%dT%H%M%S}.dump"
     with _bar() as step:
         label = carry(address(), target, path, step)

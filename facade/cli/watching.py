@@ -10,7 +10,7 @@ import click
 from rich.live import Live
 
 from facade import stat as reports
-from facade.cli import output
+from facade.cli import attempts, output
 from facade.cli.context import interactive, registry, revive, talk
 from facade.errors import DONE, FacadeError
 from facade.registry import Registry
@@ -35,7 +35,7 @@ def stat(attempt: str | None, as_json: bool, watch: bool, limit: int) -> int:
                     [{**reports.attempt_plain(a), "quanta": {s.value: n for s, n in c.items()}} for a, c in found]
                 )
             elif found:
-                output.attempts(found)
+                output.show(attempts.listing(found, output.console().width))
             else:
                 talk("no attempts yet; run one with: facade submit CAMPAIGN --wait")
             return DONE
@@ -45,13 +45,13 @@ def stat(attempt: str | None, as_json: bool, watch: bool, limit: int) -> int:
             output.plain_json(report.plain())
             return DONE
         if watch:
-            with Live(output.report(report), console=output.console(), auto_refresh=False) as live:
+            with Live(attempts.report(report), console=output.console(), auto_refresh=False) as live:
                 while not report.attempt.state.final and report.holder is not None:
                     time.sleep(PAUSE)
                     report = reports.report(opened, find(opened, attempt))
-                    live.update(output.report(report), refresh=True)
+                    live.update(attempts.report(report), refresh=True)
             return DONE
-        output.show(output.report(report))
+        output.show(attempts.report(report))
     return DONE
 
 
@@ -89,7 +89,7 @@ class _Live:
         self._live.stop()
 
     def show(self, report: reports.Report) -> None:
-        self._live.update(output.report(report))
+        self._live.update(attempts.report(report))
 
 
 class _Lines:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from facade.cli import output
-from facade.registry.values import Failure, Message
+from facade.cli import attempts, output
+from facade.registry.values import Attempt, Failure, Message
 from facade.stat import alike
 from facade.states import State
 
@@ -58,7 +59,7 @@ class TestAlike:
 def shown(*failures: Failure, width: int) -> str:
     stream = io.StringIO()
     first, *others = failures
-    Console(file=stream, width=width).print(output.failure(first, others))
+    Console(file=stream, width=width).print(attempts.failure(first, others))
     return stream.getvalue()
 
 
@@ -74,7 +75,26 @@ def test_into_a_pipe_paths_go_whole_and_lines_without_spaces_at_their_ends(capsy
     rows = output.table("name", "what")
     rows.add_row("x" * 300, "short")
     rows.add_row("a\u2028b", "long" * 50)
-    output.show(output.failure(failed(1, log=path), []), rows, Text("end"))
+    output.show(attempts.failure(failed(1, log=path), []), rows, Text("end"))
     lines = capsys.readouterr().out.split("\n")
     assert f"  log: {path}" in lines and f"{'x' * 300}  short" in lines and lines[-2:] == ["end", ""]
     assert not [line for line in lines if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_list_of_attempts_fits_a_terminal_and_breaks_no_word(width: int) -> None:
+    start = datetime(2026, 11, 21, 22, 48, tzinfo=UTC)
+    one = Attempt(
+        id=3, task_id=1, name="Ht0_r11p03", reqnum=11, unitname="Ht0", attnum=3, project="MMG", campaign="hsctest",
+        pipeline=None, operator="me", submit_key="", plan_id="", engine="htcondor", engine_job=None, run_dir=None,
+        archive_path=None, data_state="", submittime=start, state=State.FAILED, start_time=start,
+        end_time=start + timedelta(hours=3), tags=("PROTO-0.1", "night-1"),
+    )  # fmt: skip
+    counts = {State.SUCCEEDED: 11_049, State.FAILED: 108, State.BLOCKED: 3_200}
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(attempts.listing([(one, counts)] * 3, width))
+    text = stream.getvalue()
+    assert all(len(line.rstrip()) <= width for line in text.splitlines())
+    found = text.replace(",", " ").split()
+    wanted = ["Ht0_r11p03", "failed", "11049", "succeeded", "108", "3200", "blocked", "3:00:00", "PROTO-0.1", "night-1"]
+    assert all(found.count(word) >= 3 for word in wanted)
