@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from facade.errors import InputError
 
@@ -41,9 +41,7 @@ class Address:
         """
         if "://" not in url and "=" in url:
             url = url_of(_settings(url))
-        parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres"):
-            raise InputError("not the URL of a PostgreSQL database", remedy=_WRITE)
+        parts = split(url)
         options = parse_qsl(parts.query, keep_blank_values=True)
         login, at, place = parts.netloc.rpartition("@")
         user, colon, password = login.partition(":")
@@ -110,6 +108,26 @@ class Address:
             return None
         first = text.partition("\n")[0]
         return first.removeprefix(TOKEN) if first.startswith(TOKEN) else None
+
+
+def split(url: str) -> SplitResult:
+    """Return the parts of the URL of a PostgreSQL database; messages never hold its text, which may hold a password.
+
+    Raises:
+        InputError: it is none, or a character in it is not written as in a URL.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"the URL of the database cannot be read: {error}", remedy=_WRITE) from None
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise InputError("not the URL of a PostgreSQL database", remedy=_WRITE)
+    if "#" in url or "@" in parts.path:
+        remedy = "in user, password and database write # as %23, / as %2F, ? as %3F, @ as %40"
+        raise InputError(
+            "the URL of the database cannot be read: what is before and behind @ is not clear", remedy=remedy
+        )
+    return parts
 
 
 def _settings(text: str) -> dict[str, str]:

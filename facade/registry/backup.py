@@ -88,7 +88,7 @@ def _transaction(cursor: Cursor, begin: str) -> Iterator[None]:
 
 def save(address: Address, cursor: Cursor, path: Path, step: Step = nothing) -> Label:
     """Save what the transaction of *cursor* sees; see `backup`."""
-    if path.exists():
+    if os.path.lexists(path):
         raise RefusedError(f"{path} exists", remedy="choose another name; no backup is ever overwritten")
     server = major(cursor.connection)
     program = binaries.client("pg_dump", server)
@@ -120,6 +120,8 @@ def save(address: Address, cursor: Cursor, path: Path, step: Step = nothing) -> 
             file.flush()
             os.fsync(file.fileno())
         _name(draft, path)
+    except OSError as error:
+        raise FacadeError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         draft.unlink(missing_ok=True)
     return label

@@ -98,6 +98,13 @@ def test_a_password_on_the_command_line_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
     told = world.facade("db", "move", "postgresql://me:secret@db.example/sky", code=2).stderr
     assert "a password on a command line is seen by everybody" in told and "secret" not in told and ".pgpass" in told
+    assert "cannot be read" in world.facade("db", "move", "postgresql://[::1/sky", code=2).stderr
+
+
+def test_a_backup_that_has_no_place_to_go_to(tmp_path: Path) -> None:
+    (tmp_path / "backups").write_text("no folder")
+    told = World(tmp_path).facade("db", "move", "postgresql://me@db.example/sky", code=2).stderr
+    assert f"cannot make the folder {tmp_path}/backups for the backup" in told
 
 
 def test_upgrading_makes_the_tables_of_the_definitions_and_tells(server: Address, tmp_path: Path) -> None:

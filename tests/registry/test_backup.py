@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -126,6 +128,17 @@ class TestRefused:
     def test_a_place_where_nothing_can_be_written(self, full: Registry, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="cannot write"):
             backup.backup(full.address, tmp_path / "none" / "b.dump")
+
+    def test_a_disk_that_is_full_in_the_end(
+        self, full: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fsync(file: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        with pytest.raises(FacadeError, match=r"cannot write .*b\.dump: No space left on device"):
+            backup.backup(full.address, tmp_path / "b.dump")
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_database_that_is_not_empty(self, saved: Path, full: Registry) -> None:
         before = rows(full.address, "select * from desfile order by id")

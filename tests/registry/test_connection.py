@@ -35,6 +35,14 @@ def test_a_password_moves_from_the_url_to_a_file_only_we_read(tmp_path: Path) ->
         Address.parse("mysql://x", tmp_path)
 
 
+@pytest.mark.parametrize("url", ["//me:pa#ss@db.org/sky", "//me:pa/ss@db.org/sky", "//me:pass@[::1/sky"])
+def test_a_url_that_is_none_is_told_without_its_password(url: str, tmp_path: Path) -> None:
+    """What stands before a # or / in a password would be taken for the host otherwise, and shown."""
+    with pytest.raises(InputError, match="the URL of the database cannot be read") as caught:
+        Address.parse(f"postgresql:{url}", tmp_path)
+    assert "pa" not in str(caught.value).replace("password", "") and list(tmp_path.iterdir()) == []
+
+
 def test_a_password_in_the_url_opens_the_real_database(postgres: Embedded, tmp_path: Path) -> None:
     password = postgres.passfile.read_text().splitlines()[0].rpartition(":")[2]
     address = Address.parse(postgres.url().replace("@", f":{password}@"), tmp_path)
