@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import itertools
 import json
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from facade import plugins
 from facade.archive import local
+from facade.archive.local import LocalArchive
 from facade.errors import InputError, RefusedError, TransferError
 from facade.ingest import BAD, NEW, PRESENT, REFUSED, Outcome, Way, definition_of, gather, ingest, reading, stages
 from facade.registry.connection import connect
@@ -600,3 +602,38 @@ def test_a_list_of_something_else_and_odd_names_are_told_in_one_line(place: Plac
     assert "\\nb\\x1b[31m.txt': its name holds a slash or a control character" in told[0]
     assert "\n" not in told[0] and "\x1b" not in told[0]
     assert told[1] == f"{place.source}/link: is a link that leads nowhere"
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_and_the_others_go_in(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.note("a.txt")
+    place.note("dark/b.txt")
+    place.note("light/c.txt")
+    scandir = os.scandir
+
+    def closed(path: Any) -> Any:
+        if str(path).endswith("dark"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    found = place.ingest(place.source)
+    assert states(found) == [("dark", BAD), ("a.txt", NEW), ("c.txt", NEW)]
+    assert found[0].fault == f"cannot look into {place.source}/dark: Permission denied"
+    assert states(place.ingest(place.source / "dark")) == [("dark", BAD)]
+
+
+def test_a_file_that_changes_before_it_is_copied_ends_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = place.note("a.txt")
+    store = LocalArchive.store
+
+    def slow(archive: LocalArchive, source: Path, target: str, checksum: str | None) -> Any:
+        with source.open("a") as stream:
+            stream.write("MORE = 1\n")
+        return store(archive, source, target, checksum)
+
+    monkeypatch.setattr(LocalArchive, "store", slow)
+    (found,) = place.ingest(path)
+    assert (found.state, found.fault) == (BAD, f"{path} changed before it was copied")
+    assert place.registered() == [] and not list(place.archive.rglob("*.txt"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import math
 import sys
 from pathlib import Path
@@ -289,3 +290,20 @@ def registry_for_texts(postgres: Any, template: str, tmp_path_factory: pytest.Te
         assert [row[0] for row in rows] == [text.rstrip() or None if text.strip() else None for text in texts]
 
     return check
+
+
+def test_no_room_for_rows_is_told_as_that_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(spool: Any, *rest: object) -> int:
+        spool.write("1\n")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(catalogues, "_write", full)
+    filetype = FileType(name="c", contents_table="t", contents=(("a", "int", ""),))
+    (tmp_path / "c.csv").write_text("a\n1\n")
+    spools = tmp_path / "spools"
+    spools.mkdir()
+    with pytest.raises(InputError, match=r"no room for the rows of .*c\.csv in .*: No space left on device") as caught:
+        catalogues.spooled(tmp_path / "c.csv", filetype, spools)
+    assert "TMPDIR" in caught.value.remedy and not list(spools.iterdir())

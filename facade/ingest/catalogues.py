@@ -8,6 +8,7 @@ several. Blank cells, nulls and not-a-number are no value.
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import re
 import tempfile
@@ -24,6 +25,7 @@ from facade.wcl import did_you_mean
 BLOCK = 50_000
 """Rows that are in memory at a time."""
 NOTHING = "\\N"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PLACE = re.compile(r"(?P<name>.+?)(?:\[(?P<index>[1-9][0-9]*)\])?$")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 Columns = Sequence[Sequence[Any]]
@@ -51,8 +53,15 @@ def spooled(path: Path, filetype: FileType, folder: Path | None) -> tuple[Path |
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             return None, _write(nowhere, path, wanted, filetype.contents_hdu)
     handle, name = tempfile.mkstemp(dir=folder, prefix="rows.")
-    with open(handle, "w", encoding="utf-8", newline="\n") as spool:
-        return Path(name), _write(spool, path, wanted, filetype.contents_hdu)
+    try:
+        with open(handle, "w", encoding="utf-8", newline="\n") as spool:
+            return Path(name), _write(spool, path, wanted, filetype.contents_hdu)
+    except BaseException as error:
+        os.unlink(name)
+        if isinstance(error, OSError) and error.errno in FULL:
+            what = f"no room for the rows of {path} in {folder.parent}: {error.strerror}"
+            raise InputError(what, remedy="make room there, or name another folder: TMPDIR=FOLDER") from error
+        raise
 
 
 def _write(spool: IO[str], path: Path, wanted: Sequence[_Wanted], hdu: str) -> int:

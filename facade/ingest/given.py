@@ -63,7 +63,12 @@ def gather(
     """
     files: dict[str, Given] = {}
     faults: list[tuple[str, FacadeError]] = []
-    named: list[tuple[str, Callable[[], Iterable[Given]]]] = [(word, partial(_named, word)) for word in words]
+
+    def blind(error: OSError) -> None:
+        what = f"cannot look into {error.filename}: {error.strerror}"
+        faults.append((str(error.filename), InputError(what, remedy="nothing below it was found")))
+
+    named: list[tuple[str, Callable[[], Iterable[Given]]]] = [(word, partial(_named, word, blind)) for word in words]
     named += [("", partial(_listed, one)) for one in lists]
     named += [("", partial(_manifest, one, columns)) for one in manifests]
     for what, found in named:
@@ -78,11 +83,12 @@ def gather(
     return Wanted(list(files.values()), faults)
 
 
-def _named(word: str) -> Iterable[Given]:
-    """Return the files that one argument names; what is there under that very name is no glob."""
+def _named(word: str, blind: Callable[[OSError], None]) -> Iterable[Given]:
+    """Return the files that one argument names; what is there under that very name is no glob. *blind* is told of
+    folders that cannot be looked into."""
     path = Path(word)
     if path.is_dir():
-        found: Iterable[Path] = _below(path)
+        found: Iterable[Path] = _below(path, blind)
     elif GLOB.search(word) and not os.path.lexists(word):
         found = [Path(name) for name in sorted(glob.glob(word, recursive=True)) if not os.path.isdir(name)]
         if not found:
@@ -94,13 +100,15 @@ def _named(word: str) -> Iterable[Given]:
     return [Given(one) for one in found]
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, blind: Callable[[OSError], None]) -> Iterator[Path]:
     """Yield the files below a folder by name; hidden ones, and what is in hidden folders, are passed over."""
+    none = True
 
     def stop(error: OSError) -> None:
-        raise InputError(f"cannot look into {error.filename}: {error.strerror}")
+        nonlocal none
+        none = False  # there may be some
+        blind(error)
 
-    none = True
     for where, folders, names in os.walk(folder, onerror=stop):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):

@@ -20,7 +20,7 @@ from facade.files import FileType, join, split_compression
 from facade.ingest.given import Given, Wanted
 from facade.ingest.judging import ANOTHER, File, Judge, Way
 from facade.ingest.outcome import BAD, NEW, PRESENT, REFUSED, Outcome
-from facade.ingest.reading import Answer, Question, Reader, Readers
+from facade.ingest.reading import Answer, Question, Reader, Readers, stamp_of
 from facade.ingest.remembered import Remembered
 from facade.registry import Registry
 from facade.registry.connection import StatementError, UnreachableError
@@ -255,7 +255,11 @@ class Ingestion:
             target = join(file.place, "".join(file.key))
             self._archive.store(file.given.path, target, content.checksum)
         except FacadeError as error:
-            return error
+            path = file.given.path
+            with suppress(OSError):
+                if stamp_of(path) == file.answer.stamp:
+                    return error
+            return InputError(f"{path} changed before it was copied", remedy="ingest it when it is complete")
         return None
 
     def _registered(self, files: Sequence[File]) -> Iterator[tuple[File, FacadeError | None]]:
