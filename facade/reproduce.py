@@ -174,7 +174,10 @@ def _compared(
     if not file.places:
         return DIFFERENT, (told, "what was made then is gone, so no more can be said")
     original.mkdir()
-    fetch(site, file, original / file.name)
+    try:
+        fetch(site, file, original / file.name)
+    except FacadeError as error:
+        return DIFFERENT, (told, f"what was made then cannot be had, so no more can be said: {error.message}")
     found = contents(original / file.name, made, ignore)
     if found is None:
         return DIFFERENT, (told,)

@@ -175,6 +175,16 @@ def test_a_file_that_comes_out_otherwise_is_told(place: Place) -> None:
     assert "could not be made again" in told and "exited with 9" in told
 
 
+def test_a_file_whose_only_copy_is_damaged_or_gone_is_made_again(place: Place) -> None:
+    """What it was made from is there: neither a missing input nor a failure."""
+    path = place.product(COADD, 3)
+    path.write_bytes(path.read_bytes()[:-1])
+    details = place.answer("reproduce", COADD, code=1)["details"]
+    assert "registered with 8640 bytes" in details[0] and "cannot be had, so no more can be said: copy of" in details[1]
+    path.unlink()
+    assert "is not in the archive" in place.answer("reproduce", COADD, code=1)["details"][1]
+
+
 def test_what_cannot_be_made_again_is_told(place: Place) -> None:
     told = place.world.facade("reproduce", "HSCA90398616.fits", code=2).stderr
     assert "was not made by a quantum" in told
