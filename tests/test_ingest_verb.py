@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 from e2e.world import BIN, World, temporary_world
 
+from facade.ingest import reading
 from facade.registry.embedded import Embedded
 
 DEFINITIONS = b"""
@@ -226,6 +229,54 @@ def test_a_plug_in_that_ends_its_process_costs_one_file(world: World, plugin: di
     done = rough.facade("ingest", "--filetype", "note", "--definitions", "r.wcl", *few, code=1)
     assert done.stderr.endswith("0 note files registered, 1 registered already, 2 left out\n")
     assert "odd.txt: what ingestor 'rough' made of it cannot be taken" in done.stderr
+
+
+RACE = """
+import sys, time
+from concurrent.futures import process
+from pathlib import Path
+from facade.files import FileType
+from facade.ingest import reading
+
+def spawn(pool, started=[], spawned=process.ProcessPoolExecutor._spawn_process):
+    started.append(pool)
+    if len(started) == 2:  # the first one is at work, and ends
+        time.sleep(1.5)
+    spawned(pool)
+
+def main():
+    process.ProcessPoolExecutor._spawn_process = spawn
+    files = sorted(Path(sys.argv[1]).iterdir())
+    reader = reading.Reader(FileType(name="note", ingestor="rough", columns=(("visit", "int", ""),)), {})
+    with reading.Readers(reader, 2, len(files)) as readers:
+        answers = list(readers.start([reading.Question(path) for path in files]))
+    print(len(answers), *(path.name for path, one in zip(files, answers) if one.fault))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_process_that_ends_while_another_one_is_started_costs_one_file(
+    tmp_path: Path, plugin: dict[str, str]
+) -> None:
+    (tmp_path / "race.py").write_text(RACE)
+    place = tmp_path / "files"
+    place.mkdir()
+    for number in range(50):
+        (place / f"{number:02d}.txt").write_text("visit = 1 " + "die" * (number in (13, 31)))
+    words = [sys.executable, str(tmp_path / "race.py"), str(place)]
+    done = subprocess.run(words, env={**os.environ, **plugin}, text=True, capture_output=True, timeout=60)
+    assert done.stdout == "50 13.txt 31.txt\n", done.stderr
+
+
+def test_what_a_pool_forgot_when_it_broke_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ASKED_AGAIN", 0.05)
+    with ProcessPoolExecutor(1) as pool:
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(os._exit, 7).result()
+        with pytest.raises(BrokenProcessPool):
+            reading._result(pool, Future())
 
 
 def test_whatever_a_plug_in_raises_prints_or_changes_costs_one_file(world: World, plugin: dict[str, str]) -> None:

@@ -36,6 +36,9 @@ OURS = "facade.ingestors."
 CHUNK = 16
 LONGEST_FOLDER = 70
 """Characters that the folder for temporary files may have for a socket to have room in it."""
+ASKED_AGAIN = 20.0
+"""Seconds after which processes that say nothing are asked whether they are still there."""
+Begun = tuple[ProcessPoolExecutor, "Future[list[Answer]]"]
 Contents = tuple[str, list[dict[str, Scalar]]]
 Found = TypeVar("Found")
 ingestor_called = cache(plugins.ingestor)
@@ -241,23 +244,23 @@ class Readers:
         if self._alone:
             return map(self._reader.read, questions)
         chunks = [questions[at : at + CHUNK] for at in range(0, len(questions), CHUNK)]
-        begun = [(chunk, self._begin(chunk)) for chunk in chunks]
-        return self._collected(begun)
+        return self._collected([(chunk, self._begin(chunk)) for chunk in chunks])
 
-    def _begin(self, chunk: Sequence[Question]) -> Future[list[Answer]] | None:
+    def _begin(self, chunk: Sequence[Question]) -> Begun | None:
         try:
             if self._pool is None:
                 self._pool = self._new_pool(self._processes)
-            return self._pool.submit(_read_all, self._reader, chunk)
-        except BrokenProcessPool:  # what begins now, is read when its turn comes
-            return None
+            return self._pool, self._pool.submit(_read_all, self._reader, chunk)
+        except (BrokenProcessPool, OSError):
+            # a process ended; if just now, while another one was started for this chunk, that one found pipes closed
+            return None  # it is read when its turn comes
 
-    def _collected(self, begun: Sequence[tuple[Sequence[Question], Future[list[Answer]] | None]]) -> Iterator[Answer]:
-        for chunk, future in begun:
+    def _collected(self, begun: Sequence[tuple[Sequence[Question], Begun | None]]) -> Iterator[Answer]:
+        for chunk, work in begun:
             try:
-                if future is None:
+                if work is None:
                     raise BrokenProcessPool
-                yield from future.result()
+                yield from _result(*work)
             except Exception as error:  # also what cannot go from one process to another
                 if isinstance(error, BrokenProcessPool):
                     self._pool = None
@@ -274,7 +277,7 @@ class Readers:
                     try:
                         (answer,) = pool.submit(_read_all, self._reader, [question]).result()
                         break
-                    except BrokenProcessPool:
+                    except (BrokenProcessPool, OSError):  # see _begin
                         pool = self._new_pool(1)
                     except Exception as error:
                         what = f"what ingestor '{name}' made of it cannot be taken: {type(error).__name__}: {error}"
@@ -308,6 +311,17 @@ def _begin_process(lifeline: Connection) -> None:
             os._exit(1)
 
         threading.Thread(target=follow, daemon=True).start()
+
+
+def _result(pool: ProcessPoolExecutor, future: Future[list[Answer]]) -> list[Answer]:
+    """Return what comes of work; raises BrokenProcessPool also if the pool broke just when it got the work, and forgot
+    it, which Python's own does."""
+    while True:
+        try:
+            return future.result(ASKED_AGAIN)
+        except TimeoutError:
+            if not future.done():
+                pool.submit(int)
 
 
 def _read_all(reader: Reader, chunk: Sequence[Question]) -> list[Answer]:
