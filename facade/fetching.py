@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bz2
+import gzip
+import shutil
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from facade.archive import open_archive
-from facade.errors import FacadeError, MissingInputError
+from facade.archive import content_of, open_archive
+from facade.errors import FacadeError, MissingInputError, TransferError
 from facade.fitsdiff import contents
 from facade.registry import Registry
 from facade.registry.finding import Found, Wanted
 from facade.site import Site
+
+UNPACKERS = {".gz": gzip.open, ".bz2": bz2.open}
+"""Compressions that give back, byte by byte, what was compressed."""
 
 
 def fetch(site: Site, file: Found, target: Path) -> None:
@@ -30,6 +37,35 @@ def fetch(site: Site, file: Found, target: Path) -> None:
         except FacadeError:
             if place is ordered[-1]:
                 raise
+
+
+def packed(registry: Registry, files: Sequence[Found]) -> Mapping[int, Found]:
+    """Return id -> the compressed file, for those of *files* that lie nowhere, while a compressed one does."""
+    plain = {one.key[0]: one.id for one in files if not one.places and not one.key[1]}
+    known = registry.lookup([(name, suffix) for name in plain for suffix in UNPACKERS])
+    names = ["".join(key) for key in known]
+    found = registry.care.find(Wanted(names=names, exact=True)) if names else []
+    return {plain[one.key[0]]: one for one in found if one.places and one.key in known}
+
+
+def unpack(site: Site, source: Found, file: Found, target: Path) -> None:
+    """Bring *file* to *target*, verified, out of the compressed file *source*.
+
+    Raises:
+        TransferError: that is not what comes out of it.
+        MissingInputError, FacadeError: as `fetch`.
+    """
+    between = target.with_name(source.name)
+    fetch(site, source, between)
+    try:
+        with UNPACKERS[source.key[1]](between, "rb") as reader, target.open("xb") as writer:
+            shutil.copyfileobj(reader, writer)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TransferError(f"cannot unpack {source.name}: {error}") from error
+    finally:
+        between.unlink()
+    if content_of(target).checksum != file.checksum:
+        raise TransferError(f"what comes out of {source.name} is not {file.name} as it was registered")
 
 
 def hold_the_same(registry: Registry, site: Site, names: tuple[str, str], scratch: Path, ignore: Sequence[str]) -> bool:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facade.archive import content_of
 from facade.engines.rundir import COMMON, SHARD
 from facade.errors import FacadeError, InputError, MissingInputError, some
-from facade.fetching import fetch
+from facade.fetching import fetch, packed, unpack
 from facade.fitsdiff import contents
 from facade.job import receipt
 from facade.job.execute import PRIVATE
@@ -53,12 +53,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A quantum that is to be run again: its attempt, a plan of it alone, and the files that it reads."""
+    """A quantum that is to be run again: its attempt, a plan of it alone, and the files that it reads; by id, the
+    compressed ones that some of those must be taken from."""
 
     attempt: Attempt
     maker: Maker
     plan: Plan
     inputs: tuple[Found, ...]
+    packed: Mapping[int, Found]
     output: PlannedFile
 
 
@@ -83,7 +85,8 @@ def planned(registry: Registry, file: Found) -> Again:
                          remedy=made)  # fmt: skip
     read = [whole.files[use.file].name for use in quantum.inputs]
     found = {one.name: one for one in registry.care.find(Wanted(names=read, exact=True))} if read else {}
-    if gone := [name for name, one in found.items() if not one.places]:
+    unpacked = packed(registry, list(found.values()))
+    if gone := [name for name, one in found.items() if not one.places and one.id not in unpacked]:
         raise MissingInputError(
             f"what {file.name} was made from lies nowhere any more: {some(gone, 5)}",
             remedy=f"facade reproduce {gone[0]} may make it again",
@@ -101,7 +104,7 @@ def planned(registry: Registry, file: Found) -> Again:
         whole, files=tuple(files), quanta=(quantum,), jobs=(job._replace(quanta=(maker.wrapnum,), parents=()),),
         later=(), queries=(), keeping=AT_HOME,
     )  # fmt: skip
-    return Again(attempt, maker, alone, tuple(found.values()), outputs[file.name])
+    return Again(attempt, maker, alone, tuple(found.values()), unpacked, outputs[file.name])
 
 
 def reproduce(registry: Registry, site: Site, name: str, scratch: Path, ignore: Sequence[str] = ()) -> Outcome:
@@ -117,7 +120,11 @@ def reproduce(registry: Registry, site: Site, name: str, scratch: Path, ignore: 
     archive = scratch / "archive"
     (archive / INPUTS).mkdir(parents=True)
     for one in again.inputs:
-        fetch(site, one, archive / INPUTS / one.name)
+        target = archive / INPUTS / one.name
+        if one.id in again.packed:
+            unpack(site, again.packed[one.id], one, target)
+        else:
+            fetch(site, one, target)
     _run(scratch, again)
     made = archive / again.output.archive_path / file.name
     if not made.is_file():

@@ -226,6 +226,25 @@ def test_from_the_campaign_to_the_archive_and_back(home: World) -> None:
     assert {"image-9-r5p02.fits.gz", "sum-r5p02.txt"} <= set(archived(home, 2))
 
 
+def test_what_was_made_from_a_file_that_is_kept_compressed_is_made_again(home: World) -> None:
+    """In the job its maker's output lay beside it, as it was; only the compressed one went home."""
+    home.facade("submit", campaign(home), "--wait", "-j", 2)
+    for name in ("sum-r5p01.txt", "image-9-r5p01.fits", "image-9-r5p01.fits.gz"):
+        assert home.json("reproduce", name)["verdict"] == "same"
+    image = archived(home)["image-9-r5p01.fits.gz"]
+    whole = image.read_bytes()
+    image.write_bytes(gzip.compress(b"other"))
+    home.facade("reproduce", "sum-r5p01.txt", code=1)
+    image.unlink()
+    assert "is not in the archive" in home.facade("reproduce", "sum-r5p01.txt", code=3).stderr
+    home.facade("compare", "--forget-missing")
+    told = home.facade("reproduce", "sum-r5p01.txt", code=3).stderr
+    assert "lies nowhere any more: image-9-r5p01.fits" in told and "image-10" not in told
+    image.write_bytes(whole)
+    home.facade("compare", "--register-missing-location")
+    assert home.json("reproduce", "sum-r5p01.txt")["verdict"] == "same"
+
+
 def test_a_query_finds_the_compressed_files_and_only_those_of_success(home: World) -> None:
     fails = "raise SystemExit(sys.argv[1] == '10')"
     path = campaign(home, "master_savefiles = failure", fails)
