@@ -6,7 +6,8 @@ import bz2
 import gzip
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from io import BufferedIOBase
 from pathlib import Path
 
 from facade.archive import content_of, open_archive
@@ -16,7 +17,7 @@ from facade.registry import Registry
 from facade.registry.finding import Found, Wanted
 from facade.site import Site
 
-UNPACKERS = {".gz": gzip.open, ".bz2": bz2.open}
+UNPACKERS: Mapping[str, Callable[[str], BufferedIOBase]] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File}
 """Compressions that give back, byte by byte, what was compressed."""
 
 
@@ -58,7 +59,7 @@ def unpack(site: Site, source: Found, file: Found, target: Path) -> None:
     between = target.with_name(source.name)
     fetch(site, source, between)
     try:
-        with UNPACKERS[source.key[1]](between, "rb") as reader, target.open("xb") as writer:
+        with UNPACKERS[source.key[1]](str(between)) as reader, target.open("xb") as writer:
             shutil.copyfileobj(reader, writer)
     except (OSError, EOFError, zlib.error) as error:
         raise TransferError(f"cannot unpack {source.name}: {error}") from error
