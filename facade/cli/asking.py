@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import click
+from rich.text import Text
 
 from facade.cli import output
 from facade.cli.context import operator, registry, talk
+from facade.cli.fitted import Fitted
 from facade.errors import DONE, InputError
 from facade.registry import Registry
 from facade.registry.finding import Wanted
 from facade.registry.questions import named_queries, named_query
+from facade.registry.values import Answer
 from facade.run import find
 
 
@@ -42,7 +45,7 @@ def sql(
             found = opened.run_named(name, values)
             if not found.rows:
                 _known(opened, values)
-    output.answer(found, as_csv=as_csv, as_json=as_json)
+    _show(found, as_csv=as_csv, as_json=as_json)
     return DONE
 
 
@@ -59,11 +62,20 @@ def _listed(as_json: bool) -> int:
              "parameters": {key: what.what for key, what in one.parameters.items()}} for one in queries
         ])  # fmt: skip
         return DONE
-    rows = output.table("name", "parameters", "answers")
-    for one in queries:
-        rows.add_row(one.name, " ".join(one.parameters), one.description)
-    output.show(rows)
+    rows = [(one.name, " ".join(one.parameters), one.description) for one in queries]
+    output.show(Fitted(("name", "parameters", "answers"), rows))
     return DONE
+
+
+def _show(found: Answer, *, as_csv: bool, as_json: bool) -> None:
+    if as_json:
+        output.plain_json(found.dicts())
+    elif as_csv:
+        output.plain_csv(found.columns, found.rows)
+    else:
+        rows = [["" if cell is None else str(cell) for cell in row] for row in found.rows]
+        many = f"{len(found.rows)} row{'' if len(found.rows) == 1 else 's'}"
+        output.show(Fitted(found.columns, rows), Text(many, style="bright_black"))
 
 
 def _parameters(words: Sequence[str]) -> dict[str, str]:

@@ -58,9 +58,9 @@ def wish(*, scope: str, verify: str, select: str, start: str, end: str, where: S
 def show(considered: Considered) -> None:
     """Show what a plan will do, by module."""
     plan, found = considered.plan, considered.by_module()
-    shown = [one for one in Decision if considered.counts[one] or one is not Decision.NOT_SELECTED]
+    shown = [one for one in Decision if considered.counts[one] or one is Decision.RUN]
     headings = ["block", "module", "quanta", *[WORDS[one] for one in shown], "jobs", "inputs", "outputs"]
-    rows = output.table(*headings, right=range(2, len(headings)))
+    rows = output.table(*headings, right=range(2, len(headings)), whole=range(2))
     quanta: dict[str, list[Quantum]] = {}
     for quantum in plan.quanta:
         quanta.setdefault(quantum.module, []).append(quantum)

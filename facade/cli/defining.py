@@ -12,6 +12,7 @@ from rich.markup import escape
 from facade.campaign import filetypes as read_filetypes
 from facade.cli import output
 from facade.cli.context import DEFINITIONS, site
+from facade.cli.fitted import Fitted
 from facade.cli.showing import JSON, MARKDOWN, markdown_table
 from facade.errors import DONE, InputError
 from facade.files import FileType
@@ -55,15 +56,9 @@ def filetypes(name: str | None, definitions: Path | None, as_json: bool, markdow
         click.echo(page(chosen), nl=False)
     elif name is not None:
         (found,) = chosen.values()
-        rows = output.table(*HEAD)
-        for row in _rows(found):
-            rows.add_row(*map(escape, row))
-        output.show(escape(_about(found)), *([rows] if found.columns else []))
+        output.show(escape(_about(found)), *([Fitted(HEAD, _rows(found))] if found.columns else []))
         if found.contents:
-            contents = output.table(*CONTENTS)
-            for row in _contents(found):
-                contents.add_row(*map(escape, row))
-            output.show("", contents)
+            output.show("", Fitted(CONTENTS, _contents(found)))
     else:
         rows = output.table("filetype", "table", "ingestor", "columns", right=(3,))
         for one, found in chosen.items():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import click
-from rich.markup import escape
 
 from facade import plugins
 from facade.answers import ask
 from facade.cli import output
 from facade.cli.context import registry, talk
+from facade.cli.fitted import Fitted
 from facade.errors import DONE, InputError
 
 
@@ -33,10 +33,8 @@ def query(name: str, arguments: tuple[str, ...], as_json: bool, as_csv: bool) ->
         return DONE
     columns = [column for column in columns if column.rpartition(".")[2] not in ("checksum", "desfile_id")]
     same = {c: rows[0].get(c) for c in columns if len(rows) > 1 and len({row.get(c) for row in rows}) == 1}
-    shown = output.table(*[c for c in columns if c not in same])
-    for row in rows:
-        shown.add_row(*["" if row.get(c) is None else escape(str(row[c])) for c in columns if c not in same])
-    output.show(shown)
+    shown = [c for c in columns if c not in same]
+    output.show(Fitted(shown, [["" if row.get(c) is None else str(row[c]) for c in shown] for row in rows]))
     if same:
         talk("all lines: " + " ".join(f"{k}={v}" for k, v in same.items() if v not in (None, "")))
     talk(f"{len(rows)} line{'' if len(rows) == 1 else 's'}")

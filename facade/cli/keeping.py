@@ -99,7 +99,7 @@ def _plain(one: Found) -> dict[str, Any]:
 
 
 def _show(found: Sequence[Found]) -> None:
-    rows = output.table("file", "filetype", "bytes", "made by", "in", right=(2,))
+    rows = output.table("file", "filetype", "bytes", "made by", "in", right=(2,), whole=(0, 3))
     for one in found:
         maker = f"{one.attempt} (junk)" if one.junk else one.attempt or "ingested"
         places = ", ".join(place.archive for place in one.places) or "gone"

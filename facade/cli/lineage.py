@@ -9,15 +9,16 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 from rich.tree import Tree
 
 from facade.cli import output
 from facade.cli.context import registry, talk
+from facade.cli.fitted import Fitted
 from facade.errors import DONE
 from facade.exports import FORMATS, written
 from facade.graph import Execution, File, Graph
 
+HEADINGS = ("steps", "file", "filetype", "made by", "version", "host", "started", "took", "attempt")
 LISTED = 12
 """Files of one step that a tree shows for one execution, before it only counts them."""
 
@@ -77,17 +78,17 @@ def _row(one: File, graph: Graph) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _table(graph: Graph) -> Table:
-    rows = output.table("steps", "file", "filetype", "made by", "version", "host", "started", "took", "attempt")
+def _table(graph: Graph) -> Fitted:
+    rows = []
     for one in _ordered(graph):
         maker = _maker(one, graph)
         what = (maker.title if maker.kind == "exec" else maker.kind) if maker else "?"
         started = maker.start.strftime("%m-%d %H:%M:%S") if maker and maker.start else ""
-        rows.add_row(
-            str(one.depth), escape(one.name), one.filetype, escape(what), escape(maker.version if maker else ""),
-            maker.host if maker else "", started, _took(maker), one.attempt,
-        )  # fmt: skip
-    return rows
+        rows.append((
+            str(one.depth), one.name, one.filetype, what, maker.version if maker else "", maker.host if maker else "",
+            started, _took(maker), one.attempt,
+        ))  # fmt: skip
+    return Fitted(HEADINGS, rows)
 
 
 def _tree(graph: Graph) -> Tree:

@@ -11,11 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console, JustifyMethod, RenderableType
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
-
-from facade.registry.values import Answer
 
 PIPE = 10_000
 """Columns of what is no terminal."""
@@ -50,19 +46,6 @@ def table(*headings: str, right: Sequence[int] = (), whole: Sequence[int] = ()) 
         justify: JustifyMethod = "right" if index in right else "left"
         made.add_column(heading, justify=justify, overflow="fold", no_wrap=index in whole)
     return made
-
-
-def answer(found: Answer, *, as_csv: bool, as_json: bool) -> None:
-    """Show the answer to a question in SQL."""
-    if as_json:
-        click.echo(json.dumps(found.dicts(), indent=1, default=str))
-    elif as_csv:
-        plain_csv(found.columns, found.rows)
-    else:
-        rows = table(*found.columns)
-        for row in found.rows:
-            rows.add_row(*[escape("" if cell is None else str(cell)) for cell in row])
-        show(rows, Text(f"{len(found.rows)} row{'' if len(found.rows) == 1 else 's'}", style="bright_black"))
 
 
 def plain_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
