@@ -70,16 +70,18 @@ def _ccds(path: Path) -> int:
         warnings.simplefilter("ignore")
         try:
             with astropy_fits.open(path, mode="readonly", memmap=False, lazy_load_hdus=True) as hdus:
-                return sum("CCDNUM" in hdu.header for hdu in hdus)
+                found = sum("CCDNUM" in hdu.header for hdu in hdus)
+                fits.check_whole(hdus, path.stat().st_size)
+                return found
         except Exception as error:  # astropy raises nearly anything for a damaged file
             raise InputError(f"it is damaged: {error or type(error).__name__}") from error
 
 
 def _expnum(header: Header) -> int:
-    found = _required(header, "EXPNUM")
-    if isinstance(found, bool) or not re.fullmatch(r"\d{1,10}", str(found)):
+    found = fits.required(header, "EXPNUM")
+    if not re.fullmatch(r"\d{1,10}", found):
         raise InputError(f"EXPNUM {found!r} is no exposure number")
-    return int(str(found))
+    return int(found)
 
 
 def _band(header: Header) -> str | None:
@@ -90,7 +92,7 @@ def _band(header: Header) -> str | None:
 
 
 def _moment(header: Header) -> datetime.datetime:
-    text = str(_required(header, "DATE-OBS"))
+    text = fits.required(header, "DATE-OBS")
     try:
         return datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -108,26 +110,6 @@ def _field(header: Header) -> str | None:
     name = str(header["OBJECT"] or header["OBSTYPE"] or "UNKNOWN").strip()
     found = re.search(r" hex (\S+)", name)
     return found[1] if found else re.sub(r"[^A-Za-z0-9_+.-]", "_", name)
-
-
-def _degrees(header: Header, key: str, unit: float) -> float | None:
-    """Return a coordinate in degrees; *unit* is the size in degrees of one unit of a sexagesimal text."""
-    value = header[key]
-    if not isinstance(value, str) or ":" not in value:
-        number = fits.typed(value, "float")
-        return None if number is None else float(number)
-    match = re.fullmatch(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)", value.strip())
-    if match is None:
-        raise InputError(f"{key} {value!r} is no coordinate")
-    size = (int(match[2]) + int(match[3]) / 60 + float(match[4]) / 3600) * unit
-    return -size if match[1] == "-" else size
-
-
-def _required(header: Header, key: str) -> Scalar:
-    value = header[key]
-    if value is None:
-        raise InputError(f"its header has no {key}")
-    return value
 
 
 def _kind(key: str, kind: str) -> Callable[[Header], Scalar]:
@@ -150,8 +132,8 @@ _RULES: Mapping[str, Callable[[Header], Scalar]] = {
     "airmass": _kind("AIRMASS", "float"),
     "proposal": _kind("PROPID", "text"),
     "propid": _kind("PROPID", "text"),
-    "ra": lambda header: _degrees(header, "RA", 15.0),
-    "dec": lambda header: _degrees(header, "DEC", 1.0),
+    "ra": lambda header: fits.degrees(header, "RA", 15.0),
+    "dec": lambda header: fits.degrees(header, "DEC", 1.0),
     "instrument": _kind("INSTRUME", "text"),
     "telescope": _kind("TELESCOP", "text"),
 }

@@ -6,6 +6,7 @@ The only module that reads FITS headers; other ingestors and the job (for output
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from facade.plugins import Scalar
 
 PREFIX = "header:"
 BLOCK = 2880
-"""Bytes that a FITS file is a multiple of; not all that write FITS fill the last one."""
+"""Bytes that the length of a FITS file is a multiple of."""
 
 
 def metadata(path: Path, columns: Mapping[str, str]) -> dict[str, Scalar]:
@@ -61,18 +62,50 @@ def headers(path: Path, sources: Mapping[str, str]) -> dict[str, Scalar]:
             warnings.simplefilter("ignore")
             with astropy_fits.open(path, mode="readonly", memmap=False, lazy_load_hdus=True) as hdus:
                 values = {name: _value(hdus, *place) for name, place in places.items()}
-                _check_whole(hdus, path.stat().st_size)
+                check_whole(hdus, path.stat().st_size)
                 return values
     except Exception as error:  # astropy raises nearly anything for a damaged file
         raise InputError(f"{path} is a damaged FITS file: {error or type(error).__name__}") from error
 
 
-def _check_whole(hdus: Any, size: int) -> None:
-    """Raise ValueError if the file ends in the data of an HDU that is loaded; a last block that is not full may be."""
+def check_whole(hdus: Any, size: int) -> None:
+    """Raise ValueError if a file of *size* bytes ends in the data of an HDU that is loaded.
+
+    A last block that is not full may be: not all that write FITS fill it.
+    """
     for number, hdu in enumerate(list.__iter__(hdus)):  # the list itself would load all others
         where = hdu.fileinfo()
         if where and where["datLoc"] + where["datSpan"] - size >= BLOCK:
             raise ValueError(f"it ends in the data of HDU {number}, after {size} bytes")
+
+
+def required(header: Mapping[str, Scalar], key: str) -> str:
+    """Return what a header says under *key*, as text.
+
+    Raises:
+        InputError: nothing.
+    """
+    value = header[key]
+    if value is None:
+        raise InputError(f"its header has no {key}")
+    return str(value)
+
+
+def degrees(header: Mapping[str, Scalar], key: str, unit: float) -> float | None:
+    """Return a coordinate in degrees; *unit* is the size in degrees of one unit of a sexagesimal text.
+
+    Raises:
+        InputError: it is neither a number nor sexagesimal.
+    """
+    value = header[key]
+    if not isinstance(value, str) or ":" not in value:
+        number = typed(value, "float")
+        return None if number is None else float(number)
+    match = re.fullmatch(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)", value.strip())
+    if match is None:
+        raise InputError(f"{key} {value!r} is no coordinate")
+    size = (int(match[2]) + int(match[3]) / 60 + float(match[4]) / 3600) * unit
+    return -size if match[1] == "-" else size
 
 
 def _place(name: str, source: str) -> tuple[str, str]:

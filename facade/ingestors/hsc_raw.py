@@ -57,7 +57,7 @@ def _column(name: str, header: Header, values: Mapping[str, Scalar]) -> Scalar:
 
 
 def _visit(header: Header) -> int:
-    expid = _required(header, "EXP-ID")
+    expid = fits.required(header, "EXP-ID")
     if match := re.fullmatch(r"HSCE(\d{8})", expid):
         return int(match[1])
     match = re.fullmatch(r"HSC([A-Z])(\d{6})00", expid)
@@ -65,7 +65,7 @@ def _visit(header: Header) -> int:
         raise InputError(f"EXP-ID {expid!r} holds no visit")
     letter, visit = match[1], int(match[2])
     if visit == 0:
-        frameid = _required(header, "FRAMEID")
+        frameid = fits.required(header, "FRAMEID")
         match = re.fullmatch(r"HSC([A-Z])(\d{6})\d{2}", frameid)
         if match is None:
             raise InputError(f"FRAMEID {frameid!r} holds no visit")
@@ -78,23 +78,25 @@ def _pointing(header: Header) -> int | None:
     mjd = fits.typed(header["MJD"], "float")
     if mjd is not None:
         return int(mjd) - MJD_OF_POINTING_0
-    found = re.match(r"\d{4}-\d{2}-\d{2}", str(header["DATE-OBS"]))
-    return (datetime.date.fromisoformat(found[0]) - DATE_OF_POINTING_0).days if found else None
+    if not re.match(r"\d{4}-\d{2}-\d{2}", str(header["DATE-OBS"])):
+        return None
+    return (datetime.date.fromisoformat(_date(header)) - DATE_OF_POINTING_0).days
 
 
 def _ccd(header: Header) -> int:
-    ccd = int(_required(header, "DET-ID")) if re.fullmatch(r"\d+", _required(header, "DET-ID")) else -1
-    if ccd < 0:
+    if not re.fullmatch(r"\d+", said := fits.required(header, "DET-ID")):
         raise InputError(f"DET-ID {header['DET-ID']!r} is no CCD number")
+    ccd = int(said)
     told = header["MJD"] is not None and _pointing(header) in range(391, 405)
     return _COMMISSIONING.get(ccd, ccd) if told else ccd
 
 
 def _date(header: Header) -> str:
-    date = _required(header, "DATE-OBS")
-    if not re.match(r"\d{4}-\d{2}-\d{2}", date):
-        raise InputError(f"DATE-OBS {date!r} is no date")
-    return date[:10]
+    date = fits.required(header, "DATE-OBS")
+    try:
+        return datetime.date.fromisoformat(date[:10]).isoformat()
+    except ValueError:
+        raise InputError(f"DATE-OBS {date!r} is no date") from None
 
 
 def _field(header: Header) -> str | None:
@@ -102,26 +104,6 @@ def _field(header: Header) -> str | None:
     if name in (None, "#"):  # "#" is what the observing tool writes for no name
         return None if name is None else "UNKNOWN"
     return re.sub(r"[^A-Za-z0-9_-]", "_", str(name))
-
-
-def _degrees(header: Header, key: str, unit: float) -> float | None:
-    """Return a coordinate in degrees; *unit* is the size in degrees of one unit of a sexagesimal text."""
-    value = header[key]
-    if not isinstance(value, str) or ":" not in value:
-        number = fits.typed(value, "float")
-        return None if number is None else float(number)
-    match = re.fullmatch(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)", value)
-    if match is None:
-        raise InputError(f"{key} {value!r} is no coordinate")
-    size = (int(match[2]) + int(match[3]) / 60 + float(match[4]) / 3600) * unit
-    return -size if match[1] == "-" else size
-
-
-def _required(header: Header, key: str) -> str:
-    value = header[key]
-    if value is None:
-        raise InputError(f"its header has no {key}")
-    return str(value)
 
 
 def _number(key: str) -> Callable[[Header], Scalar]:
@@ -135,7 +117,7 @@ def _text(key: str) -> Callable[[Header], Scalar]:
 _RULES: Mapping[str, Callable[[Header], Scalar]] = {
     "visit": _visit,
     "ccd": _ccd,
-    "filter": lambda header: _required(header, "FILTER01").upper(),
+    "filter": lambda header: fits.required(header, "FILTER01").upper(),
     "pointing": _pointing,
     "dateobs": _date,
     "taiobs": _date,
@@ -144,8 +126,8 @@ _RULES: Mapping[str, Callable[[Header], Scalar]] = {
     "airmass": _number("AIRMASS"),
     "mjd": _number("MJD"),
     "pa": _number("INST-PA"),
-    "ra": lambda header: _degrees(header, "RA", 15.0),
-    "dec": lambda header: _degrees(header, "DEC", 1.0),
+    "ra": lambda header: fits.degrees(header, "RA", 15.0),
+    "dec": lambda header: fits.degrees(header, "DEC", 1.0),
     "proposal": _text("PROP-ID"),
     "frameid": _text("FRAMEID"),
     "expid": _text("EXP-ID"),

@@ -139,6 +139,7 @@ def test_other_rules_of_the_instrument(tmp_path: Path) -> None:
         ({"EXP_ID": None}, "its header has no EXP-ID"),
         ({"DET_ID": "x"}, "DET-ID 'x' is no CCD number"),
         ({"DATE_OBS": "today"}, "DATE-OBS 'today' is no date"),
+        ({"DATE_OBS": "2013-02-30", "MJD": None}, "DATE-OBS '2013-02-30' is no date"),
         ({"RA": "21:xx:00"}, "RA '21:xx:00' is no coordinate"),
         ({"EXPTIME": "long"}, "'long' is no float"),
         ({"FILTER01": None}, "its header has no FILTER01"),

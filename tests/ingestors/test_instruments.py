@@ -202,6 +202,13 @@ def test_a_raw_of_decam(tmp_path: Path, compressed: bool) -> None:
     }  # fmt: skip
 
 
+def test_a_raw_of_decam_that_ends_too_early_in_any_ccd(tmp_path: Path) -> None:
+    path = decam(tmp_path / "d.fits")
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(InputError, match="it is damaged: it ends in the data of HDU 4"):
+        read("decam_raw", path, "nccd")
+
+
 @pytest.mark.parametrize(
     ("moment", "night"),
     [
