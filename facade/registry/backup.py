@@ -15,12 +15,15 @@ from typing import IO, cast
 
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.registry import binaries, dump, roles
-from facade.registry.connection import Address, Connection, Cursor, connect, translated
+from facade.registry.connection import Address, Connection, Cursor, StatementError, connect, translated
 from facade.registry.definitions import known_versions
 from facade.registry.dump import BLOCK, Label
 from facade.registry.tally import PASSWORDS, Step, differences, nothing, quoted, tables, tally
 
 OLDEST = 14
+PATIENCE = 60
+"""Seconds that a registry which is to stand still waits for those who write to it."""
+LOCKED = "55P03"  # SQLSTATE
 RESTORING = 0xFACADE3  # key of the advisory lock: two processes that restore at once go one after the other
 _SAVING = re.compile(r'dumping contents of table "public\.(.*)"')
 THINGS = """
@@ -50,16 +53,33 @@ def snapshot(address: Address, *, still: bool = False) -> Iterator[Cursor]:
     *still* keeps it so: until the end of the block others can only read, and the transaction may write.
 
     Raises:
-        RegistryError: the database cannot be reached, or somebody writes for long.
+        RegistryError: the database cannot be reached.
+        RefusedError: somebody writes for long.
     """
-    with closing(connect(address)) as connection, translated(), connection.cursor(cursor_factory=Cursor) as cursor:
+    with (
+        _unlocked(),
+        closing(connect(address)) as connection,
+        translated(),
+        connection.cursor(cursor_factory=Cursor) as cursor,
+    ):
         names = ", ".join(f"public.{quoted(name)}" for name in tables(cursor))
         begin = "begin isolation level repeatable read" + ("" if still else " read only")
         if still and names:
             # before anything that would settle what the transaction sees
-            begin += f"; set local lock_timeout = '60s'; lock table {names} in share mode"
+            begin += f"; set local lock_timeout = '{PATIENCE}s'; lock table {names} in share mode"
         with _transaction(cursor, begin + "; set local idle_in_transaction_session_timeout = 0"):
             yield cursor
+
+
+@contextmanager
+def _unlocked() -> Iterator[None]:
+    try:
+        yield
+    except StatementError as error:
+        if error.sqlstate != LOCKED:
+            raise
+        remedy = "wait until ingestions and submissions have ended ('facade stat'), and say it again"
+        raise RefusedError(f"somebody has been writing to the registry for {PATIENCE} s", remedy=remedy) from error
 
 
 @contextmanager

@@ -364,6 +364,16 @@ class TestMove:
         assert is_empty(database)
         full.tag(1, "still", "me")
 
+    def test_who_writes_for_long_is_told_of(
+        self, full: Registry, database: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(backup, "PATIENCE", 1)
+        with backup.opened(full.address) as cursor:
+            cursor.execute("insert into proctag (tag, pfw_attempt_id, added_by) values ('slow', 1, 'me')")
+            with pytest.raises(RefusedError, match="somebody has been writing to the registry for 1 s"):
+                move(full.address, database, tmp_path / "b.dump")
+        assert is_empty(database) and [one.tags for one in full.attempts()] == [("slow",)]
+
     def test_nothing_is_written_to_the_old_home_meanwhile(
         self, full: Registry, database: Address, tmp_path: Path
     ) -> None:
