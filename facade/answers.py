@@ -7,9 +7,11 @@ import json
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,10 +50,11 @@ def ask(program: str, arguments: Sequence[str], rows: Rows, output_type: str = "
         return _executable(program, arguments, output_type)
     code = plugins.query(program)
     try:
-        found: list[Any] = list(code.query(arguments, rows))
+        with redirect_stdout(sys.stderr):  # stdout is for data
+            found: list[Any] = list(code.query(arguments, rows))
     except FacadeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise QueryError(
             f"query code '{program}' failed: {type(error).__name__}: {error}",

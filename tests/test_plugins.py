@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from facade import plugins
+from facade.answers import ask
 from facade.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -86,3 +89,20 @@ def test_a_function_of_metadata_gets_the_file_and_what_is_known(monkeypatch: pyt
 def test_one_that_is_not_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no function is registered as 'zork'"):
         plugins.computed("zork", Path("a"), {})
+
+
+def test_a_query_code_that_prints_or_ends_itself_spoils_no_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Near:
+        def query(self, arguments: list[str], rows: object) -> list[dict[str, str]]:
+            print("looking")
+            return [{"filename": "a"}] if arguments else sys.exit(4)
+
+    monkeypatch.setattr(plugins, "names", lambda kind: ["near"])
+    monkeypatch.setattr(plugins, "query", lambda name: Near())
+    nobody: Any = None
+    assert ask("near", ["x"], nobody) == [{"": {"filename": "a"}}]
+    with pytest.raises(InputError, match="query code 'near' failed: SystemExit: 4"):
+        ask("near", [], nobody)
+    assert capsys.readouterr() == ("", "looking\nlooking\n")
