@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from facade.engines.rundir import EngineJob, RunDirectory
 
 if TYPE_CHECKING:
-    from facade.engines.fates import Fate
+    from facade.engines.eventlog import Fate
 
 NAMES = ("local", "htcondor")
 """What ``--engine`` may say."""
@@ -66,7 +66,7 @@ def fates(engine: str, run_dir: RunDirectory) -> Mapping[int, Fate]:
     if engine != "htcondor":
         return {}
     from facade.engines import htcondor
-    from facade.engines.fates import fates as told
+    from facade.engines.eventlog import fates as told
     from facade.errors import FacadeError
 
     try:

@@ -18,7 +18,7 @@ from typing import Any
 
 from facade.engines import dag
 from facade.engines.descriptions import FOLDER, Hosts, Options
-from facade.engines.fates import Event
+from facade.engines.eventlog import Event
 from facade.engines.rundir import RunDirectory
 from facade.errors import FacadeError, InputError, RefusedError
 from facade.needs import RETRIES

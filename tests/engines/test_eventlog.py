@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from facade.engines.fates import Event, fates
+from facade.engines.eventlog import Event, fates
 from facade.states import FailureClass
 
 
