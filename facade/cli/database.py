@@ -50,7 +50,7 @@ def stop() -> int:
 
 @db.command()
 def status() -> int:
-    """Tell whether the database answers, and its version. Exit 1 if it does not."""
+    """Tell whether the database answers, and its version. Exit 1 if it does not, 4 if the registry has moved away."""
     here = site()
     if not here.database:
         state = Embedded(here.home).status()
@@ -61,6 +61,7 @@ def status() -> int:
     with Registry.open(where) as opened:
         version = opened.run_sql("select version() as version").dicts()[0]["version"]
         roles = opened.roles()
+        opened.ensure_here()
     click.echo(f"{where.place}: {str(version).partition(' on ')[0]}")
     _tell(roles)
     return DONE

@@ -119,11 +119,15 @@ class Registry:
 
         With *rights* those of the roles are given anew, also if there is nothing else to do.
         """
-        if not rights and definitions.version(self._session) == definitions.newest():
+        if definitions.version(self._session) == definitions.newest() and not rights:
             return definitions.newest()
         from facade.registry import schema  # costs Alembic
 
         return schema.upgrade(self.address)
+
+    def ensure_here(self) -> None:
+        """Raise RefusedError, with the new address, if the registry has moved elsewhere."""
+        definitions.version(self._session)
 
     def roles(self) -> roles.Roles:
         """Return how it stands with the roles of this database."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from database import make_database
 from e2e.test_reuse import Place, furnish, ingest
-from e2e.world import World
+from e2e.world import ROOT, World
 from inside import is_empty
 
 from facade.registry import Registry
@@ -69,8 +70,9 @@ def test_a_laptops_registry_goes_on_at_a_server(laptop: World, server: Address) 
     (backup,) = (laptop.home / "backups").iterdir()
     assert str(backup) in told.stderr
 
-    refused = there.facade("stat", code=4).stderr
-    assert f"this registry has moved to {server.url}" in refused and "site file" in refused
+    for verb in ("stat", "db status", "db upgrade", "db start"):
+        refused = there.facade(*verb.split(), code=4).stderr
+        assert f"this registry has moved to {server.url}" in refused and "site file" in refused
     site = laptop.home / "site.wcl"
     site.write_text(f"database = {server.url}\n")
     assert answers(there) == before
@@ -78,6 +80,16 @@ def test_a_laptops_registry_goes_on_at_a_server(laptop: World, server: Address) 
     assert place.ran() == set()  # all of it was made before the move
     assert place.ran("--set", "module.stack.clip=5") == {"stack 9", "stack 10", "report"}
     assert len(there.json("stat")) == 2
+
+
+def test_the_way_back_is_as_the_page_says(laptop: World, server: Address) -> None:
+    page = (ROOT / "docs/database.md").read_text()
+    (line,) = [line for line in page.splitlines() if "reset default_transaction_read_only" in line]
+    there = laptop.with_environment({"PGPASSFILE": str(server.passfile)})
+    there.facade("db", "move", server.url)
+    laptop.facade(*shlex.split(line)[1:])
+    laptop.facade("tag", "night_r5p01", "BACK")
+    assert laptop.json("stat", "night_r5p01")["quanta"]
 
 
 def test_what_a_backup_brings_back(laptop: World, tmp_path: Path) -> None:
