@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
-from rich.console import RenderableType
 from rich.text import Text
 
 from facade.cli import output
@@ -101,11 +100,11 @@ def nothing(considered: Considered) -> str:
 
 def explain(registry: Registry, considered: Considered) -> None:
     """Show every quantum with the reason of what was decided."""
-    for quantum, one, details in Explainer(registry, considered).lines():
-        output.show(*_lines(quantum, one, details))
+    told = Explainer(registry, considered).lines()
+    output.lines(line for quantum, one, details in told for line in _lines(quantum, one, details))
 
 
-def _lines(quantum: Quantum, one: Decided, details: Sequence[str]) -> Iterator[RenderableType]:
+def _lines(quantum: Quantum, one: Decided, details: Sequence[str]) -> Iterator[Text]:
     colour = COLOURS[one.decision]
     yield Text.assemble((f"{WORDS[one.decision]:13}", colour), (quantum.label, "bold"), f"  {MEANING[one.reason]}")
     for detail in details:

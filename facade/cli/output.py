@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 PIPE = 10_000
 """Columns of what is no terminal."""
@@ -35,8 +36,18 @@ def show(*what: RenderableType, err: bool = False) -> None:
         for one in what:
             out.print(one, crop=False)
     if made is not None:
-        lines = made.get().removesuffix("\n").split("\n")
-        click.echo("\n".join(line.rstrip(" ") for line in lines), err=err)
+        texts = made.get().removesuffix("\n").split("\n")
+        click.echo("\n".join(text.rstrip(" ") for text in texts), err=err)
+
+
+def lines(texts: Iterable[Text]) -> None:
+    """Print lines, of which there may be very many, one after the other."""
+    out = console() if for_people() else None
+    for text in texts:
+        if out is None:
+            click.echo(text.plain)
+        else:
+            out.print(text)
 
 
 def table(*headings: str, right: Sequence[int] = (), whole: Sequence[int] = ()) -> Table:
