@@ -231,6 +231,15 @@ def _find(kind: str, name: str) -> EntryPoint:
     raise InputError(f"no {kind} is called {name!r}", remedy=remedy)
 
 
+def wrapper(name: str) -> Wrapper:
+    """Return the wrapper plug-in called *name*.
+
+    Raises:
+        InputError: no such plug-in; the message lists those installed. What its import raises is not caught.
+    """
+    return cast(Wrapper, _find("wrapper", name).load())
+
+
 def _loaded(kind: str, name: str) -> object:
     point = _find(kind, name)
     try:
@@ -240,22 +249,13 @@ def _loaded(kind: str, name: str) -> object:
         raise InputError(message, remedy=f"mend {point.value}, or install its package again") from error
 
 
-def wrapper(name: str) -> Wrapper:
-    """Return the wrapper plug-in called *name*.
-
-    Raises:
-        InputError: no such plug-in, and the message lists those installed; or it cannot be imported.
-    """
-    return cast(Wrapper, _loaded("wrapper", name))
-
-
 def query(name: str) -> Query:
-    """Return the query code called *name*; raises InputError as `wrapper` does."""
+    """Return the query code called *name*; raises InputError if it is not there or cannot be imported."""
     return cast(Query, _loaded("query", name))
 
 
 def ingestor(name: str) -> Ingestor:
-    """Return the ingestor called *name*; raises InputError as `wrapper` does."""
+    """Return the ingestor called *name*; raises InputError if it is not there or cannot be imported."""
     return cast(Ingestor, _loaded("ingestor", name))
 
 

@@ -71,8 +71,11 @@ def tested(
                  seconds=time.monotonic() - begun)  # fmt: skip
     chosen = [case for name, case in cases.items() if not only or name in only]
 
+    jobs: list[Job] = []
+
     def run(case: Case) -> Result:
         begun, job = time.monotonic(), Job(scratch / case.__name__, wrapper, parameters, columns)
+        jobs.append(job)
         try:
             case(job)
         except FacadeError as error:  # a receipt that cannot be read
@@ -83,7 +86,13 @@ def tested(
                       seconds=time.monotonic() - begun, required=case not in OPTIONAL)  # fmt: skip
 
     with ThreadPoolExecutor(AT_ONCE) as pool:  # a case is a process of its own, which mostly waits
-        yield from pool.map(run, chosen)
+        try:
+            yield from pool.map(run, chosen)
+        except BaseException:  # Ctrl-C does not reach jobs, and a wrapper may hang
+            pool.shutdown(wait=False, cancel_futures=True)
+            for job in jobs:
+                job.abandon()
+            raise
 
 
 def _name(case: Case) -> str:

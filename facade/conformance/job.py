@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facade.errors import RefusedError
 from facade.job import receipt
 from facade.job.execute import PRIVATE
 
@@ -61,6 +62,8 @@ class Job:
     columns: Mapping[str, str]
     quanta: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    _process: subprocess.Popen[bytes] | None = None
+    _abandoned: bool = False
 
     def __post_init__(self) -> None:
         for name in ("archive/in", "jobs", "work", "seen"):
@@ -123,13 +126,22 @@ class Job:
             "filetypes": {"made": {"metadata_table": "made", "columns": columns}},
             "quanta": self.quanta,
         }  # fmt: skip
+        if self._abandoned:
+            raise RefusedError("the test was interrupted")
         (self.root / "jobs/j.json").write_text(json.dumps(tree))
         env = {key: value for key, value in os.environ.items() if key not in PRIVATE and not key.startswith("_CONDOR")}
         with (self.root / "job.txt").open("wb") as said:
-            return subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "facade.job", "jobs/j.json", "--workdir", str(self.root / "work")],
                 env=env, cwd=self.root, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
+        return self._process
+
+    def abandon(self) -> None:
+        """Tell the job to end its programs and itself, and start none any more."""
+        self._abandoned = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
 
     def run(self, code: int = 0) -> None:
         """Run the job; its exit code must be *code*."""

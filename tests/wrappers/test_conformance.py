@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,3 +133,19 @@ def test_one_that_cannot_be_imported_is_listed_too(capsys: pytest.CaptureFixture
     install("raise RuntimeError('not today')\n")
     assert run_command(["wrapper", "list"]) == 0
     assert "cannot be imported: RuntimeError: not today" in " ".join(capsys.readouterr().out.split())
+
+
+def test_ctrl_c_ends_a_test_of_a_wrapper_that_hangs(tmp_path: Path) -> None:
+    program = tmp_path / "hangs.sh"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/hangs\nexec sleep 1000\n")
+    program.chmod(0o755)
+    words = [sys.executable, "-m", "facade", "wrapper", "test", f"exec:{program}"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "hangs").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in told, told
+    assert not list(tmp_path.glob("facade-wrapper-*"))
