@@ -24,7 +24,7 @@ from facade.registry.tally import Tally
 MARK = b'\n{"facade": "backup of a registry", '
 LONGEST_LINE = 1 << 22
 BLOCK = 1 << 20
-COPY = re.compile(rb"COPY public\.(\S+) \(.*\) FROM stdin;\n")
+COPY = re.compile(rb'COPY public\.("(?:[^"]|"")+"|\S+) \(.*\) FROM stdin;\n')
 END = b"\\.\n"
 _PASSED_BY = re.compile(
     rb"\\(un)?restrict |CREATE SCHEMA public;|COMMENT ON SCHEMA public |SELECT pg_catalog\.set_config"
@@ -123,6 +123,15 @@ def _passed_by(line: bytes, server: int) -> bool:
     return bool(_PASSED_BY.match(line)) or (line.startswith(b"SET transaction_timeout") and server < 17)
 
 
+def _bare(name: str) -> str:
+    """Return a name as it is, of how SQL has it.
+
+    >>> _bare('"my ""own"" table"'), _bare("task")
+    ('my "own" table', 'task')
+    """
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 class Rows:
     """The rows of one table in a script, to read as COPY wants them; ``count`` is how many were read so far."""
 
@@ -160,6 +169,6 @@ def data(path: Path, server: int) -> Iterator[Rows | str]:
     with script(path, "data") as stream:
         for line in stream:
             if found := COPY.fullmatch(line):
-                yield Rows(stream, found[1].decode().strip('"'), line.decode())
+                yield Rows(stream, _bare(found[1].decode()), line.decode())
             elif line.strip() and not line.startswith(b"--") and not _passed_by(line, server):
                 yield line.decode()

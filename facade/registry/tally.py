@@ -53,7 +53,7 @@ def tally(cursor: Cursor, step: Step = nothing) -> dict[str, Tally]:
     result, names = {}, tables(cursor)
     for done, name in enumerate(names):
         step(f"counting {name}", done, len(names))
-        cursor.execute(f"select count(*) as rows, {_SUM} as sum from public.{quoted(name)} t")  # noqa: S608
+        cursor.execute(f"select count(*) as rows, {_SUM} as sum from only public.{quoted(name)} t")  # noqa: S608
         row = cursor.fetchone()
         assert row is not None
         result[name] = Tally(row["rows"], int(row["sum"]))

@@ -68,6 +68,18 @@ def test_what_is_restored_is_what_was_saved(saved: Path, full: Registry, databas
         assert [one.name for one in again.attempts()] == ["Ht0_r11p02", "Ht0_r11p01"]
 
 
+def test_tables_of_ones_own_beside_those_of_facade_go_along(full: Registry, tmp_path: Path, database: Address) -> None:
+    rows(
+        full.address,
+        'create table "My ""own"" table" (a int, "b c" text); insert into "My ""own"" table" values (1, \'x\');'
+        ' create table heir (d int) inherits ("My ""own"" table"); insert into heir values (2, \'y\', 3)',
+    )
+    label = backup.backup(full.address, tmp_path / "b.dump")
+    assert (label.tally['My "own" table'].rows, label.tally["heir"].rows) == (1, 1)
+    backup.restore(database, tmp_path / "b.dump")
+    assert [row["a"] for row in rows(database, 'select a from "My ""own"" table" order by 1')] == [1, 2]
+
+
 def test_the_file_is_for_its_owner_and_for_pg_restore_and_holds_no_password(saved: Path) -> None:
     assert saved.stat().st_mode & 0o777 == 0o600
     told = subprocess.run([binaries.client("pg_restore"), "--list", saved], capture_output=True, text=True, check=True)
