@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from facade.ingest.judging import ANOTHER, File, Judge, Way
 from facade.ingest.outcome import BAD, NEW, PRESENT, REFUSED, Outcome
 from facade.ingest.reading import Answer, Question, Reader, Readers, stamp_of
 from facade.ingest.remembered import Remembered
+from facade.ingest.scratch import scratch
 from facade.registry import Registry
 from facade.registry.connection import StatementError, UnreachableError
 from facade.registry.contents import Catalogue
@@ -127,8 +127,8 @@ class Ingestion:
         size = len(files) if self._way.whole else self._way.batch or usual
         fine = True
         with (
-            tempfile.TemporaryDirectory(prefix="facade-ingest.") as folder,
-            Readers(self._reader(Path(folder)), self._site.workers, len(files)) as readers,
+            scratch() as folder,
+            Readers(self._reader(folder), self._site.workers, len(files)) as readers,
         ):
             for batch in self._ahead(files, max(1, size), readers):
                 for outcome in self._finish(batch):
