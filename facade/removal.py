@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -114,9 +115,11 @@ def remove(registry: Registry, site: Site, copies: Sequence[Copy], progress: Cal
         for archive, batch in _batches(copies):
             ensure_unneeded(registry, batch, newest)
             opened = open_archive(*site.place(archive))
-            problems = list(pool.map(partial(_removed, site, opened, needed), batch))
-            done = [copy for copy, problem in zip(batch, problems, strict=True) if not problem]
-            registry.care.forget(archive, [copy.file.id for copy in done])
+            # two that take one copy each would both see that the other is there
+            with registry.care.alone() if needed else nullcontext():
+                problems = list(pool.map(partial(_removed, site, opened, needed), batch))
+                done = [copy for copy, problem in zip(batch, problems, strict=True) if not problem]
+                registry.care.forget(archive, [copy.file.id for copy in done])
             gone += done
             failed += [problem for problem in problems if problem]
             progress(len(batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from facade.errors import InputError
 from facade.registry import dependents, finding, holdings, makers
@@ -60,6 +61,10 @@ class Care:
     def forget(self, archive: str, ids: Sequence[int]) -> int:
         """Note that files are no longer in *archive*; return how many were. They stay known."""
         return holdings.forget(self._session, archive, ids)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Give a block into which only one of all processes comes at a time (`holdings.alone`)."""
+        return holdings.alone(self._session)
 
     def maker(self, file: FileKey) -> Maker | None:
         """Return the quantum that made a file, None if no quantum did."""

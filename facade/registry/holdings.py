@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from facade.registry.connection import Session
 from facade.registry.finding import keys
 from facade.registry.locations import Copy
 
+REMOVING = 0xFACADE4  # key of the advisory lock: see `alone`
 WHERE = """
   from file_location l join desfile d on d.id = l.desfile_id
  where l.archive_name = %(archive)s
@@ -67,3 +69,11 @@ def forget(session: Session, archive: str, ids: Sequence[int]) -> int:
     """Note that files are no longer in *archive*; return how many were."""
     text = "delete from file_location where archive_name = %s and desfile_id = any(%s) returning desfile_id"
     return len(session.tuples(text, (archive, list(ids))))
+
+
+@contextmanager
+def alone(session: Session) -> Iterator[None]:
+    """Let nobody else into such a block meanwhile; what is noted in it is noted at its end."""
+    with session.transaction() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", (REMOVING,))
+        yield

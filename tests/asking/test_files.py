@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +138,36 @@ def test_a_copy_may_go_while_another_stays(place: Place) -> None:
     assert not there.exists() and (place.archive / "raw/HSCA90398616.fits").exists()
     assert "is read by" in place.world.facade("rm", "--archive", "home", "HSCA90398616.fits", code=4).stderr
     place.world.facade("rm", "--archive", "nowhere", "HSCA90398616.fits", code=2)
+
+
+def test_two_that_remove_one_copy_each_leave_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.home / "site.wcl").write_text("<archive disk>\n    root = disk\n</archive>\n")
+    name, there, home = "HSCA90398616.fits", place.home / "disk/raw", place.archive / "raw"
+    there.mkdir(parents=True)
+    (there / name).write_bytes((home / name).read_bytes())
+    with Registry.open(place.address) as registry:
+        raw = registry.care.registered("home", [name])[name]
+        registry.add_locations("disk", registry.care.page("home", raw.id - 1, 1, None, ""))
+    site, both, real = Site.here({"FACADE_HOME": str(place.home)}), threading.Barrier(2), removal._stays
+
+    def stays(site: Site, copy: removal.Copy) -> bool:
+        found = real(site, copy)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=2)
+        return found
+
+    def remove(archive: str) -> removal.Removed:
+        with Registry.open(place.address) as registry:
+            wanted = removal.wanted(registry, site, [name], archive)
+            both.wait(timeout=30)
+            return removal.remove(registry, site, wanted, lambda number: None)
+
+    monkeypatch.setattr(removal, "_stays", stays)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(remove, ["home", "disk"]))
+    assert sorted(len(one.gone) for one in done) == [0, 1]
+    assert sum((folder / name).exists() for folder in (there, home)) == 1
+    assert len(place.world.json("files", name)[0]["places"]) == 1
 
 
 def test_what_cannot_be_removed_stays_known_where_it_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
