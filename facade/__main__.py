@@ -5,6 +5,7 @@ A job starts here a hundred thousand times, so ``facade job run CAPSULE`` takes 
 
 from __future__ import annotations
 
+import signal
 import sys
 
 INTERRUPTED = 130  # facade.errors has it too, but Ctrl-C may come while that is imported
@@ -16,6 +17,8 @@ def main() -> int:
         return _run(sys.argv[1:])
     except KeyboardInterrupt:
         return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: ending takes a moment, and no other code
 
 
 def _run(words: list[str]) -> int:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,12 @@ def test_a_process_that_ends_while_another_one_is_started_costs_one_file(
     words = [sys.executable, str(tmp_path / "race.py"), str(place)]
     done = subprocess.run(words, env={**os.environ, **plugin}, text=True, capture_output=True, timeout=60)
     assert done.stdout == "50 13.txt 31.txt\n", done.stderr
+
+
+def test_what_reads_files_never_hears_of_ctrl_c_not_even_while_it_begins() -> None:
+    lifeline, end = Pipe(duplex=False)
+    with end, reading._pool(1, [], lifeline) as pool:
+        assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
 
 
 def test_what_a_pool_forgot_when_it_broke_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

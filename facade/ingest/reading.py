@@ -11,12 +11,14 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from multiprocessing import Pipe, get_context, parent_process
+from multiprocessing import Pipe, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
+from signal import SIG_BLOCK, SIG_IGN, SIG_SETMASK, SIGINT, pthread_sigmask, signal
 from tempfile import gettempdir
 from typing import TypeVar
 
@@ -228,11 +230,11 @@ class Readers:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
         if self._lifeline is not None:
             for end in self._lifeline:
                 end.close()
+        if self._pool is not None:  # a process that has only just begun needs this one until it knows that it is to end
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _new_pool(self, processes: int) -> ProcessPoolExecutor:
         if self._lifeline is None:
@@ -288,11 +290,25 @@ class Readers:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait: what is started inside never hears of it, not even while it begins."""
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+    try:
+        yield
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
+
+
 def _pool(processes: int, loaded: list[str], lifeline: Connection) -> ProcessPoolExecutor:
     """Return processes that begin with the modules *loaded*: to import astropy takes each of them half a second."""
     # not forked from here: this process has threads, and a connection
     context = get_context("forkserver" if len(gettempdir()) < LONGEST_FOLDER else "spawn")
     context.set_forkserver_preload(loaded)
+    resource_tracker.ensure_running()  # else it is started with the forkserver, and lets signals through again
+    with _undisturbed():
+        if context.get_start_method() == "forkserver":
+            ensure_running()
     return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_process, initargs=(lifeline,))
 
 

@@ -27,3 +27,18 @@ def test_ctrl_c_while_modules_are_imported_ends_it_without_a_traceback(tmp_path:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)
     assert (process.returncode, told) == (130, "")
+
+
+def test_ctrl_c_while_the_interpreter_ends_changes_no_exit_code(tmp_path: Path) -> None:
+    text = "import atexit, time\natexit.register(lambda: (print('ending', flush=True), time.sleep(1)))\n"
+    (tmp_path / "sitecustomize.py").write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facade", "--version"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    while process.stdout.readline() not in ("ending\n", ""):
+        pass
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert (process.returncode, told) == (0, "")
