@@ -139,7 +139,7 @@ def _removed(site: Site, archive: Archive, needed: Collection[int], copy: Copy) 
     """
     try:
         if not copy.last and copy.file.id in needed and not _stays(site, copy):
-            return f"{copy.path}: it is needed, and in no other archive although it is registered there"
+            return f"{copy.path}: it is needed, and no other archive has it whole although it is registered there"
         archive.remove(copy.path)
     except FacadeError as error:  # also if the other archive is not described here
         return f"{copy.path}: {error.message}" if copy.path not in error.message else error.message
@@ -147,6 +147,7 @@ def _removed(site: Site, archive: Archive, needed: Collection[int], copy: Copy) 
 
 
 def _stays(site: Site, copy: Copy) -> bool:
-    """Say whether another archive has the file."""
-    others = [place for place in copy.file.places if place.archive != copy.archive]
-    return any(open_archive(*site.place(one.archive)).holds(copy.file.at(one), copy.file.size, None) for one in others)
+    """Say whether another archive has the file, by its checksum."""
+    file = copy.file
+    others = [place for place in file.places if place.archive != copy.archive]
+    return any(open_archive(*site.place(one.archive)).holds(file.at(one), file.size, file.checksum) for one in others)

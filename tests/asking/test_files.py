@@ -132,7 +132,9 @@ def test_a_copy_may_go_while_another_stays(place: Place) -> None:
     home = place.archive / "raw/HSCA90398616.fits"
     home.rename(place.home / "aside")
     told = place.world.facade("rm", "--archive", "disk", "HSCA90398616.fits", code=1).stderr
-    assert "it is needed, and in no other archive" in told and there.exists()
+    assert "it is needed, and no other archive has it whole" in told and there.exists()
+    home.write_bytes(bytes(there.stat().st_size))
+    assert told == place.world.facade("rm", "--archive", "disk", "HSCA90398616.fits", code=1).stderr and there.exists()
     (place.home / "aside").rename(home)
     place.world.facade("rm", "--archive", "disk", "HSCA90398616.fits")
     assert not there.exists() and (place.archive / "raw/HSCA90398616.fits").exists()
