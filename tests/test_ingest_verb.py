@@ -77,6 +77,39 @@ def test_what_it_says(world: World) -> None:
     assert "standard input:2:1: say/none.txt: no such file" in listed.stderr
 
 
+def test_metadata_that_files_lack_are_filled_in_and_what_they_have_stays(world: World) -> None:
+    place = written(world, "fill", 3)
+    ingest(world, place)
+    wider = DEFINITIONS.replace(b"mood = text", b"mood = text\nseeing = float\nnight = date required")
+    (world.home / "wider.wcl").write_bytes(wider)
+    (place / "fill0000.txt").touch()  # another time, the same content
+    words = ("ingest", "--filetype", "note", "--definitions", "wider.wcl", "--fill")
+    told = world.facade(*words, "--set", "seeing=0.6", "--set", "mood=bad", place)
+    assert told.stderr == "3 note files filled in\n"
+    asked = "select visit, mood, seeing, night from note m join desfile d on d.id = m.desfile_id"
+    asked += " where filename like 'fill%' order by 1"
+    assert world.rows(asked) == [{"visit": n, "mood": "fine", "seeing": 0.6, "night": None} for n in range(3)]
+    told = world.facade(*words, "--set", "night=2026-11-21", "--set", "seeing=nan", place / "fill0000.txt", "--json")
+    (one,) = json.loads(told.stdout)
+    assert one["state"] == "filled" and told.stderr == "1 note file filled in\n"
+    again = world.facade(*words, "--set", "night=2026-11-22", place / "fill0000.txt")
+    assert again.stderr == "0 note files filled in, 1 registered already\n"
+    assert world.rows(asked)[0] == {"visit": 0, "mood": "fine", "seeing": 0.6, "night": "2026-11-21"}
+
+
+def test_filling_in_wants_files_that_are_registered_as_they_are(world: World) -> None:
+    place = written(world, "wants", 2)
+    ingest(world, place / "wants0000.txt")
+    (place / "wants0000.txt").write_text("visit = 9\n")
+    done = ingest(world, "--fill", place, code=1)
+    assert "'wants0000.txt' is registered already with other content" in done.stderr
+    assert "'wants0001.txt' is not registered\n  without --fill it goes in" in done.stderr
+    assert done.stderr.endswith("0 note files filled in, 1 refused, 1 left out\n")
+    assert "--fill goes with neither" in ingest(world, "--fill", "--dry-run", place, code=2).stderr
+    told = world.facade("ingest", "--filetype", "butler_template", "--fill", place / "wants0001.txt", code=2)
+    assert "filetype 'butler_template' has no metadata to fill in" in told.stderr
+
+
 def test_what_is_missing_or_wrong_on_the_command_line(world: World) -> None:
     assert "say --filetype" in world.facade("ingest", "a", code=2).stderr
     assert "say files" in ingest(world, code=2).stderr

@@ -15,7 +15,7 @@ from facade import ingest as ingesting
 from facade.cli import output
 from facade.cli.context import interactive, registry, revive, site, talk
 from facade.errors import DONE, FAILED, InputError
-from facade.ingest import BAD, NEW, PRESENT, REFUSED, Outcome, Way
+from facade.ingest import BAD, FILLED, NEW, PRESENT, REFUSED, Outcome, Way
 from facade.ingest.reading import ingestor_called
 
 SHOWN = 20
@@ -38,6 +38,7 @@ SHOWN = 20
 @click.option("--dry-run", is_flag=True, help="Read and check everything; write nothing.")
 @click.option("--all-or-none", is_flag=True, help="Register nothing if anything is wrong with any file.")
 @click.option("--in-place", is_flag=True, help="The files lie in the archive already: register them where they are.")
+@click.option("--fill", is_flag=True, help="The files are registered: read them again for metadata that they lack.")
 @click.option("--batch", type=click.IntRange(1), metavar="N", help="Files to a transaction (2000; of catalogues, 50).")
 @click.option(
     "--test", "plugin", metavar="PLUGIN", help="Show what an ingestor makes of FILEs, and check it; no database."
@@ -46,8 +47,8 @@ SHOWN = 20
 @click.argument("files", nargs=-1, metavar="FILE|GLOB|FOLDER…")
 def ingest(
     filetype: str, lists: tuple[str, ...], manifests: tuple[str, ...], settings: tuple[str, ...],
-    definitions: Path | None, dry_run: bool, all_or_none: bool, in_place: bool, batch: int | None, plugin: str | None,
-    as_json: bool, files: tuple[str, ...],
+    definitions: Path | None, dry_run: bool, all_or_none: bool, in_place: bool, fill: bool, batch: int | None,
+    plugin: str | None, as_json: bool, files: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Copy files into the archive and register them with their metadata and contents.
 
@@ -62,10 +63,14 @@ def ingest(
     if not filetype or not (files or lists or manifests):
         missing = "--filetype" if not filetype else "files: as arguments, --list or --manifest"
         raise InputError(f"say {missing}", remedy="facade ingest --help")
+    if fill and (dry_run or in_place):
+        raise InputError("--fill goes with neither --dry-run nor --in-place", remedy="facade ingest --help")
     definition = ingesting.definition_of(document, filetype.lower())
     ingestor_called(definition.ingestor)  # if there is none, no database need be started for it
     wanted = ingesting.gather(files, lists, manifests, [name for name, _, _ in definition.columns])
-    way = Way(settings=_settings(settings), dry=dry_run, whole=all_or_none, in_place=in_place, batch=batch or 0)
+    way = Way(
+        settings=_settings(settings), dry=dry_run, whole=all_or_none, in_place=in_place, fill=fill, batch=batch or 0
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
     counts, kept, told, rows = Counter[str](), list[Outcome](), 0, 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes its temporary files away, as after Ctrl-C
@@ -93,7 +98,7 @@ def ingest(
         talk(f"… and {told - SHOWN} more (--json tells of all)")
     if as_json:
         output.plain_json([one.plain() for one in kept])
-    talk(_summary(counts, rows, definition.name, dry=dry_run))
+    talk(_summary(counts, rows, definition.name, way))
     return FAILED if counts[REFUSED] or counts[BAD] else DONE
 
 
@@ -107,10 +112,11 @@ def _settings(settings: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _summary(counts: Mapping[str, int], rows: int, filetype: str, *, dry: bool) -> str:
+def _summary(counts: Mapping[str, int], rows: int, filetype: str, way: Way) -> str:
     """Return ``3 raw files registered, 1 registered already, 1 left out``."""
-    plural = "" if counts[NEW] == 1 else "s"
-    text = f"{counts[NEW]} {filetype} file{plural} {'would be ' if dry else ''}registered"
+    number = counts[FILLED] if way.fill else counts[NEW]
+    text = f"{number} {filetype} file{'' if number == 1 else 's'} "
+    text += "filled in" if way.fill else f"{'would be ' if way.dry else ''}registered"
     text += f" with {rows} rows" if rows else ""
     for state, words in ((PRESENT, "registered already"), (REFUSED, "refused"), (BAD, "left out")):
         text += f", {counts[state]} {words}" if counts[state] else ""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from facade.ingest.given import Given, Wanted, gather
 from facade.ingest.judging import Way
-from facade.ingest.outcome import BAD, NEW, PRESENT, REFUSED, Outcome
+from facade.ingest.outcome import BAD, FILLED, NEW, PRESENT, REFUSED, Outcome
 from facade.ingest.stages import Ingestion, definition_of, ingest
 
 __all__ = [
     "BAD",
+    "FILLED",
     "NEW",
     "PRESENT",
     "REFUSED",

@@ -29,12 +29,14 @@ LONGEST = 2000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """How files are ingested: what is set for all of them; whether anything is written (``dry``), all or none go in
-    (``whole``), they stay where they lie (``in_place``); how many go into one transaction (0: as is usual)."""
+    (``whole``), they stay where they lie (``in_place``), or are registered already and get metadata that they lack
+    (``fill``); how many go into one transaction (0: as is usual)."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     dry: bool = False
     whole: bool = False
     in_place: bool = False
+    fill: bool = False
     batch: int = 0
 
 
@@ -73,7 +75,8 @@ class Judge:
         self._seen: dict[FileKey, tuple[str, str]] = {}
 
     def judged(self, file: File) -> File | None:
-        """Return a file that is to go in, with its metadata and place; None if it is registered already, with its rows.
+        """Return a file that is to go in, or to be filled in, with its metadata and place; None if it is registered
+        already, with its rows.
 
         Raises:
             InputError: something is wrong with it.
@@ -102,6 +105,10 @@ class Judge:
                 f"{given.path}: '{name}' is registered already, as {known.filetype}",
                 remedy=f"ingest it as {known.filetype}, or under another name",
             )
+        if self._way.fill:
+            if known is None:
+                raise InputError(f"{given.path}: '{name}' is not registered", remedy="without --fill it goes in")
+            return replace(file, metadata=self._metadata(file), place=known.path or "")
         if known is not None and known.path is not None:
             if self._way.in_place and (here := self._folder(given.path)) != known.path:
                 raise RefusedError(f"{given.path}: it is registered in folder '{known.path}', not in '{here}'")
@@ -120,7 +127,7 @@ class Judge:
         lacking = [
             missing(name, source, str(path)) for name, source in definition.required if metadata.get(name) is None
         ]
-        if lacking:
+        if lacking and not self._way.fill:
             raise InputError("\n".join(lacking), remedy="--set COLUMN=VALUE, or a column of a manifest, may give it")
         return metadata
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from facade.plugins import Scalar
 
-NEW, PRESENT, REFUSED, BAD = "new", "present", "refused", "bad"
-"""Registered now (or, in a dry run, to be); registered already; its name has other content; not what it should be."""
+NEW, FILLED, PRESENT, REFUSED, BAD = "new", "filled", "present", "refused", "bad"
+"""Registered now (or, in a dry run, to be); got metadata that it lacked; registered already; its name has other
+content; not what it should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Outcome:
     @property
     def fine(self) -> bool:
         """Say whether it is registered."""
-        return self.state in (NEW, PRESENT)
+        return self.state in (NEW, FILLED, PRESENT)
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""

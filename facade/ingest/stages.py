@@ -18,7 +18,7 @@ from facade.errors import FacadeError, InputError, RefusedError, RegistryError, 
 from facade.files import FileType, join, split_compression
 from facade.ingest.given import Given, Wanted
 from facade.ingest.judging import ANOTHER, File, Judge, Way
-from facade.ingest.outcome import BAD, NEW, PRESENT, REFUSED, Outcome
+from facade.ingest.outcome import BAD, FILLED, NEW, PRESENT, REFUSED, Outcome
 from facade.ingest.reading import Answer, Question, Reader, Readers, stamp_of
 from facade.ingest.remembered import Remembered
 from facade.ingest.scratch import scratch
@@ -106,6 +106,8 @@ class Ingestion:
                 f"files cannot stay in place in archive '{site.archive}': it is no folder of this machine",
                 remedy="leave --in-place out",
             )
+        if way.fill and not definition.columns:
+            raise InputError(f"filetype '{definition.name}' has no metadata to fill in")
         self._check_settings()
         self._judge = Judge(definition, document.root, site, way)
         self._remembered = Remembered(site.home, str(site.database), site.archive, site.archive_root, definition.name)
@@ -144,7 +146,8 @@ class Ingestion:
         self._registry.set_archive(self._site.archive, self._site.archive_root)
 
     def _reader(self, folder: Path) -> Reader:
-        return Reader(self._definition, self._way.settings, None if self._way.dry else folder)
+        definition = replace(self._definition, contents=()) if self._way.fill else self._definition
+        return Reader(definition, self._way.settings, None if self._way.dry else folder)
 
     # -- reading, one batch ahead of the one that is registered
 
@@ -174,7 +177,8 @@ class Ingestion:
         """Of a file that is in the registry and the archive only content and rows matter."""
         given, known = file.given, file.known
         checksum = self._remembered.checksum(given.path)
-        return Question(given.path, given.metadata, known is None or known.path is None, checksum)
+        whole = self._way.fill or known is None or known.path is None
+        return Question(given.path, given.metadata, whole, checksum)
 
     def _read(self, batch: Sequence[File], answers: Iterator[Answer]) -> list[File]:
         found = []
@@ -200,6 +204,8 @@ class Ingestion:
         self._stop(outcomes.values())
         if self._way.dry:
             outcomes |= {file.given.path: file.outcome(PRESENT if file.known else NEW) for file in ready}
+        elif self._way.fill:
+            outcomes |= self._filled(ready)
         else:
             outcomes |= self._stored(ready)
         for file in batch:
@@ -214,6 +220,13 @@ class Ingestion:
         if self._way.whole and faults:
             kind = InputError if any(one.state == BAD for one in faults) else RefusedError
             raise kind("\n".join(map(str, faults)), remedy="nothing was registered; leave these files out or mend them")
+
+    def _filled(self, ready: Sequence[File]) -> dict[Path, Outcome]:
+        told = {file.known.id: file.metadata for file in ready if file.known}
+        got = self._patiently(lambda: self._registry.intake.fill(self._types[self._definition.name], told))
+        return {
+            file.given.path: file.outcome(FILLED if file.known and file.known.id in got else PRESENT) for file in ready
+        }
 
     def _stored(self, ready: Sequence[File]) -> dict[Path, Outcome]:
         outcomes, copied = self._copied(ready)

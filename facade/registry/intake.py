@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from facade.plugins import Row
-from facade.registry import bulk, contents
+from facade.plugins import Row, Scalar
+from facade.registry import bulk, contents, filling
 from facade.registry.connection import Session
 from facade.registry.values import FileKey, FileType, Ingested, NewFile
 
@@ -32,6 +32,10 @@ class Intake:
             RegistryError: the login may not.
         """
         return contents.ensure_table(self._session, table, columns)
+
+    def fill(self, filetype: FileType, told: Mapping[int, Mapping[str, Scalar]]) -> set[int]:
+        """Give files (id -> metadata) values of columns in which they have none; return those that got any."""
+        return filling.fill(self._session, filetype, told)
 
     def register(
         self,
