@@ -129,7 +129,7 @@ def test_filetypes_with_what_is_recorded_of_them(
             </note>
         </filetype_metadata>""")
     every = told(["filetypes"], capsys)
-    assert re.search(r"^calexp +image +plain +\d+", every, re.MULTILINE) and "hsc_raw" in every
+    assert re.search(r"^calexp +image +fits +\d+", every, re.MULTILINE) and "hsc_raw" in every
     own = ["filetypes", "--definitions", str(path)]
     assert [line.split()[0] for line in told(own, capsys).splitlines()] == ["filetype", "cutout", "note"]
     one = told([*own, "CUTOUT"], capsys)

@@ -7,6 +7,7 @@ left out (desdm.md §5: ``filetype_metadata``, whose required and optional heade
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facade.campaign.contents import read_contents
@@ -15,6 +16,7 @@ from facade.campaign.outputs import SOURCE
 from facade.campaign.vocabulary import Vocabulary
 from facade.files import WCL, FileType, planned_name
 from facade.metadata import COLUMN_TYPES, FILENAME, NAME, NO_DETAIL, RESERVED, Detail
+from facade.outputs import HEADER
 from facade.wcl.scope import Scope
 from facade.wcl.template import BadReference, MissingVariable, Scalar, Slot
 from facade.wcl.tree import Section, Value
@@ -26,7 +28,6 @@ _FILENAME = re.compile(rf"{FILENAME}([\w-]+)(?::([\w-]+))?$")
 _DESCRIPTION = re.compile(r"(?:^|\s)-\s")
 _WORD = re.compile(r"\[[^\]]*\]|\S+")
 _UCD = re.compile(r"[A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*$")
-"""What PostgreSQL takes without quotes, and has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def read_filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
         result[name] = FileType(
             name=name,
             metadata_table=table,
-            ingestor=section.text("ingestor", "plain"),
+            ingestor=section.text("ingestor", _ingestor(columns)),
             columns=tuple((one.name, one.kind, one.source) for one in columns),
             archive_path=section.text("archive_path"),
             details={one.name: one.detail for one in columns if one.detail != NO_DETAIL},
@@ -65,6 +66,11 @@ def read_filetypes(root: Section, faults: Faults) -> dict[str, FileType]:
             contents_hdu=section.text("contents_hdu"),
         )
     return result
+
+
+def _ingestor(columns: Sequence[_Column]) -> str:
+    """Return the ingestor of a filetype that names none: what columns are read from headers is not passed over."""
+    return "fits" if any(one.source.startswith(HEADER) for one in columns) else "plain"
 
 
 def _table(section: Section, faults: Faults) -> str:

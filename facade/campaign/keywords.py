@@ -453,7 +453,8 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("metadata_table", NAME, "", "table that keeps the metadata; needed if there are columns"),
     ),
     *_rows("filetype", "0.1.0", ACTIVE,
-        ("ingestor", NAME, "plain", "plug-in by which facade ingest learns about such files"),
+        ("ingestor", NAME, "plain", "plug-in by which facade ingest learns about such files; without it, fits if"
+         " columns are read from headers"),
         ("archive_path", TEXT, "", "directory below the archive's root, for files that are ingested"),
         ("columns", SECTION, "", "the metadata"),
         ("contents_table", NAME, "", "table for the rows of such files, with <contents>; facade ingest fills it"),

@@ -53,6 +53,16 @@ def test_a_line_says_type_source_unit_ucd_whether_it_must_be_there_and_what_it_i
     assert RAW.planned == (("ccd", "ccd"), ("exposure", "visit"), ("flux", "level"), ("seen", "seen"))
 
 
+@pytest.mark.parametrize(
+    ("said", "source", "ingestor"),
+    [("", "header:SEEING", "fits"), ("ingestor = plain", "header:SEEING", "plain"), ("", "wcl:seeing", "plain")],
+)
+def test_headers_are_read_unless_another_ingestor_is_named(said: str, source: str, ingestor: str) -> None:
+    lines = f"metadata_table = image\n{said}\n<columns>\nvisit = int\nseeing = float {source}\n</columns>"
+    defined = f"<filetype_metadata>\n<calexp>\n{lines}\n</calexp>\n</filetype_metadata>\n"
+    assert filetypes(loads(defined))["calexp"].ingestor == ingestor
+
+
 def test_the_plain_form_holds_what_is_said_and_nothing_else() -> None:
     columns = RAW.definition()["columns"]
     assert isinstance(columns, dict)
