@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
@@ -95,7 +96,7 @@ def run_named(session: Session, name: str, params: Mapping[str, Any]) -> Answer:
         storable(value)
     try:
         with session.transaction(begin=READ_ONLY, bare=True) as cursor:
-            cursor.execute(query.bound(), values)
+            _ask(cursor, query.bound(), values)
             return _answer(cursor)
     except StatementError as error:
         raise _blamed(error) from error
@@ -125,8 +126,8 @@ def run_sql(address: Address, text: str, reader: Address | None = None) -> Answe
     with closing(_opened(address, reader)) as session:
         try:
             with session.transaction(begin=READ_ONLY, bare=True) as cursor:
-                cursor.execute(OPEN, (text,))
-                cursor.execute("fetch all from answer")
+                _ask(cursor, OPEN, (text,))
+                _ask(cursor, "fetch all from answer")
                 return _answer(cursor)
         except StatementError as error:
             if error.sqlstate == NO_QUESTION:
@@ -134,6 +135,17 @@ def run_sql(address: Address, text: str, reader: Address | None = None) -> Answe
             if error.sqlstate == DENIED and reader is not None:
                 raise RefusedError(f"this question may only read what readers may: {_told(error)}") from error
             raise _blamed(error) from error
+
+
+def _ask(cursor: Cursor, statement: str, values: Mapping[str, Any] | Sequence[Any] | None = None) -> None:
+    """Run a statement that may take long: Ctrl-C ends it in the server too, and is not kept waiting by the driver."""
+    with ThreadPoolExecutor(1, "facade-question") as pool:
+        asked = pool.submit(cursor.execute, statement, values)
+        try:
+            asked.result()
+        except KeyboardInterrupt:
+            cursor.connection.cancel()
+            raise
 
 
 def _opened(address: Address, reader: Address | None) -> Session:

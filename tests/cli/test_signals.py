@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from facade.registry.face import Registry
+
 SLOW = """
 import time
 print("here", flush=True)
@@ -42,3 +44,18 @@ def test_ctrl_c_while_the_interpreter_ends_changes_no_exit_code(tmp_path: Path) 
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)
     assert (process.returncode, told) == (0, "")
+
+
+def test_ctrl_c_ends_a_long_question_here_and_in_the_server(registry: Registry) -> None:
+    env = {**os.environ, **registry.address.environment()}
+    words = [sys.executable, "-m", "facade", "sql", "-c", "select pg_sleep(60)"]
+    process = subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    asleep = "select count(*) from pg_stat_activity where query like '%from answer' and wait_event = 'PgSleep'"
+    deadline = time.monotonic() + 30
+    while registry.run_sql(asleep).rows != ((1,),):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=10)
+    assert (process.returncode, out, told.strip()) == (130, "", "")
+    assert registry.run_sql(asleep).rows == ((0,),)
