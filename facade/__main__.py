@@ -12,13 +12,14 @@ INTERRUPTED = 130  # facade.errors has it too, but Ctrl-C may come while that is
 
 
 def main() -> int:
-    """Run the command line; return the exit code: 130 after Ctrl-C, at whatever moment it comes."""
+    """Run the command line; return the exit code: 130 after Ctrl-C or SIGTERM, at whatever moment they come."""
     try:
         return _run(sys.argv[1:])
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: ending takes a moment, and no other code
+        for number in (signal.SIGINT, signal.SIGTERM):  # all is done and said: ending takes a moment, and no other code
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _run(words: list[str]) -> int:
@@ -26,6 +27,7 @@ def _run(words: list[str]) -> int:
         from facade.job.__main__ import run
 
         return run(words[2:])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes temporary files away, as Ctrl-C does
     from facade.cli import run_command
 
     return run_command(words)

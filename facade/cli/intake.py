@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -73,7 +72,6 @@ def ingest(
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn())
     counts, kept, told, rows = Counter[str](), list[Outcome](), 0, 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # takes its temporary files away, as after Ctrl-C
     with (
         registry() as opened,
         Progress(

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from facade.registry.face import Registry
 
 SLOW = """
@@ -44,6 +46,50 @@ def test_ctrl_c_while_the_interpreter_ends_changes_no_exit_code(tmp_path: Path) 
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=20)
     assert (process.returncode, told) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_query_that_is_interrupted_leaves_no_folder(tmp_path: Path, registry: Registry, number: int) -> None:
+    (tmp_path / "slow").write_text("#!/bin/sh\ntouch here\nsleep 20\n")
+    (tmp_path / "slow").chmod(0o755)
+    (tmp_path / "temporary").mkdir()
+    text = f"""project = P
+campaign = c
+ops_run_dir = o
+reqnum = 1
+unitname = u
+blocklist = b
+<block b>
+    modulelist = m
+</block>
+<module m>
+    noop = True
+    <file>
+        <f>
+            exec = {tmp_path / "slow"}
+            args = --qoutfile ${{qoutfile}}
+            dirpat = d
+        </f>
+    </file>
+</module>
+<directory_pattern>
+    <d>
+        runtime = d
+        ops = d
+    </d>
+</directory_pattern>
+"""
+    (tmp_path / "campaign.wcl").write_text(text)
+    env = {**os.environ, **registry.address.environment(), "TMPDIR": str(tmp_path / "temporary")}
+    words = [sys.executable, "-m", "facade", "plan", str(tmp_path / "campaign.wcl")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("temporary/*/here")):
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == 130 and list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_ctrl_c_ends_a_long_question_here_and_in_the_server(registry: Registry) -> None:
