@@ -214,6 +214,11 @@ FILETYPES: dict[str, FileType] = {
 }
 
 
+def lineage(registry: Registry, name: str, question: str = "lineage-up") -> list[dict[str, Any]]:
+    """Return what a file was made from (or, by lineage-down, became), itself first."""
+    return registry.run_named(question, {"file": name}).dicts()
+
+
 def raw(name: str, content: str = "", **metadata: Any) -> NewFile:
     """A raw file to ingest."""
     return {

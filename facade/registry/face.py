@@ -15,7 +15,6 @@ from facade.registry import (
     definitions,
     files,
     growth,
-    lineage,
     locations,
     overview,
     provenance,
@@ -420,19 +419,6 @@ class Registry:
 
     # -- provenance, tags, questions
 
-    def ancestors(self, filename: str) -> list[dict[str, Any]]:
-        """Return what *filename* (with its compression) was made from: depth, filename, filetype, module, exec,
-        attempt; nearest first, depth 0 is the file itself.
-
-        Raises:
-            InputError: no such file.
-        """
-        return lineage.ancestors(self._session, filename)
-
-    def descendants(self, filename: str) -> list[dict[str, Any]]:
-        """Return what was made from *filename*, as `ancestors` does."""
-        return lineage.descendants(self._session, filename)
-
     def provenance(self, about: str, directions: Sequence[str], depth: int | None = None) -> Graph:
         """Return the graph around a file, an attempt, ``ATTEMPT:WRAPNUM`` or a tag (`provenance.graph`).
 
@@ -440,10 +426,6 @@ class Registry:
             InputError: nothing is called so.
         """
         return provenance.graph(self._session, about, directions, depth)
-
-    def edges(self, attempt_id: int) -> list[dict[str, Any]]:
-        """Return an attempt's provenance edges: kind (used, generated, derived), and the names of both ends."""
-        return lineage.edges(self._session, attempt_id)
 
     def tag(self, attempt_id: int, name: str, by: str) -> None:
         """Put tag *name* on an attempt (again: no change)."""

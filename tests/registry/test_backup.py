@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from database import FILETYPES, Receipt, quit_at_once, raw, submit
+from database import FILETYPES, Receipt, lineage, quit_at_once, raw, submit
 from inside import is_empty, rows, structure
 
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
@@ -62,7 +62,7 @@ def test_what_is_restored_is_what_was_saved(saved: Path, full: Registry, databas
     with Registry.open(database) as again:
         assert again.upgrade() == schema.newest()
         assert [row["filename"] for row in again.attempt_files(1)] == [r["filename"] for r in full.attempt_files(1)]
-        assert [row["filename"] for row in again.ancestors("calexp-1.fits")][1:] == sorted(NAMES[:2])
+        assert [row["filename"] for row in lineage(again, "calexp-1.fits")][1:] == sorted(NAMES[:2])
         assert again.ingest("raws", FILETYPES, [raw(NAMES[0], visit=0)]).present == 1
         submit(again)  # numbers go on where they were
         assert [one.name for one in again.attempts()] == ["Ht0_r11p02", "Ht0_r11p01"]

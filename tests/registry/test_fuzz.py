@@ -131,7 +131,7 @@ ASKING: dict[str, Callable[[Registry, str], Any]] = {
     "rows of a table": lambda registry, text: registry.rows.table("overlap", {"patch": text}),
     "a file": lambda registry, text: registry.lookup([(text, text)]),
     "provenance": lambda registry, text: registry.provenance(text, ("up", "down")),
-    "ancestors": lambda registry, text: registry.ancestors(text),
+    "ancestors": lambda registry, text: registry.run_named("lineage-up", {"file": text}),
     "an attempt": lambda registry, text: registry.attempt(text),
     "attempts": lambda registry, text: registry.attempts(unitname=text),
     "a tag": lambda registry, text: registry.tag(1, text, text),

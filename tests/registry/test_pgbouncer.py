@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from database import FILETYPES, Receipt, make_database, raw, submit
+from database import FILETYPES, Receipt, lineage, make_database, raw, submit
 from psycopg2 import extensions
 
 from facade.errors import InputError, RefusedError
@@ -67,7 +67,7 @@ def main_paths(address: Address, folder: Path) -> None:
         registry.tag(ids.attempt_id, "T", "me")
         attempt = registry.attempt(ids.attempt_id)
         assert attempt is not None and attempt.tags == ("T",) and attempt.submittime.utcoffset() is not None
-        assert [row["filename"] for row in registry.ancestors("calexp-1.fits")] == ["calexp-1.fits", "raw1.fits"]
+        assert [row["filename"] for row in lineage(registry, "calexp-1.fits")] == ["calexp-1.fits", "raw1.fits"]
         assert len(registry.overview(ids.attempt_id).failures) == 1
         found = registry.rows.files("raw", {"visit": 1})
         assert [row["filename"] for row in found] == ["raw1.fits"]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import pytest
-from database import FILETYPES, Receipt, checksum, described, raw, submit
+from database import FILETYPES, Receipt, checksum, described, lineage, raw, submit
 
 from facade.errors import RefusedError, RegistryError
 from facade.registry.connection import Session
@@ -220,12 +220,12 @@ def test_edges_to_a_file_whose_maker_reports_later_are_made_when_it_comes(regist
     maker, reader = (Receipt(submit(registry)).started() for _ in range(2))
     reader.quantum(2, used=["calexp-1a.fits"]).ended()
     registry.report(reader.id, reader.lines)
-    assert registry.ancestors("calexp-2.fits")[1:] == []
+    assert lineage(registry, "calexp-2.fits")[1:] == []
     maker.quantum(1, suffix="a").ended()
     registry.report(maker.id, maker.lines)
-    assert [row["filename"] for row in registry.ancestors("calexp-2.fits")] == ["calexp-2.fits", "calexp-1a.fits"]
-    kinds = {edge["kind"] for edge in registry.edges(reader.ids.attempt_id)}
-    assert {"used", "derived"} <= kinds
+    assert [row["filename"] for row in lineage(registry, "calexp-2.fits")] == ["calexp-2.fits", "calexp-1a.fits"]
+    graph = registry.provenance("calexp-2.fits", ["up"])
+    assert graph.used and graph.derived
     assert registry.run_sql("select count(*) from pending_edge").rows == ((0,),)
 
 
@@ -242,7 +242,7 @@ def test_edges_of_reports_that_crossed_are_made_when_the_attempt_is_closed(regis
     assert registry.run_sql("select count(*) from pending_edge").rows == ((2,),)
     registry.finish(reader.ids.attempt_id, State.SUCCEEDED)
     assert registry.run_sql("select count(*) from pending_edge").rows == ((0,),)
-    assert len(registry.ancestors("calexp-2.fits")) == 2
+    assert len(lineage(registry, "calexp-2.fits")) == 2
 
 
 def test_a_block_goes_on_when_its_attempt_is_resumed_and_not_because_of_late_receipts(registry: Registry) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from database import FILETYPES, Receipt, make_database, raw, sibling, submit
+from database import FILETYPES, Receipt, lineage, make_database, raw, sibling, submit
 
 from facade.errors import RegistryError
 from facade.registry import roles, schema
@@ -308,7 +308,7 @@ def test_operators_may_do_their_work(operator: Registry, tmp_path: Path) -> None
     operator.untag(ids.attempt_id, "T")
     operator.set_data_state(ids.attempt_id, "junk")
     assert operator.forget_locations([("raw1.fits", "")], "home") == 1
-    assert [row["filename"] for row in operator.ancestors("calexp-1.fits")] == ["calexp-1.fits", "raw1.fits"]
+    assert [row["filename"] for row in lineage(operator, "calexp-1.fits")] == ["calexp-1.fits", "raw1.fits"]
     assert operator.run_sql("select current_user::text").rows[0][0].endswith("_reader")
     assert operator.roles().problems == ()
     with pytest.raises(RegistryError, match=r"may not do this: .*\n.*facade db upgrade --definitions FILE"):
