@@ -48,6 +48,10 @@ def test_ctrl_c_while_the_interpreter_ends_changes_no_exit_code(tmp_path: Path) 
     assert (process.returncode, told) == (0, "")
 
 
+def environment(registry: Registry, home: Path) -> dict[str, str]:
+    return {**os.environ, **registry.address.environment(), "FACADE_HOME": str(home / "home")}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_query_that_is_interrupted_leaves_no_folder(tmp_path: Path, registry: Registry, number: int) -> None:
     (tmp_path / "slow").write_text("#!/bin/sh\ntouch here\nsleep 20\n")
@@ -80,7 +84,7 @@ blocklist = b
 </directory_pattern>
 """
     (tmp_path / "campaign.wcl").write_text(text)
-    env = {**os.environ, **registry.address.environment(), "TMPDIR": str(tmp_path / "temporary")}
+    env = {**environment(registry, tmp_path), "TMPDIR": str(tmp_path / "temporary")}
     words = [sys.executable, "-m", "facade", "plan", str(tmp_path / "campaign.wcl")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     deadline = time.monotonic() + 60
@@ -92,8 +96,8 @@ blocklist = b
     assert process.returncode == 130 and list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_ctrl_c_ends_a_long_question_here_and_in_the_server(registry: Registry) -> None:
-    env = {**os.environ, **registry.address.environment()}
+def test_ctrl_c_ends_a_long_question_here_and_in_the_server(tmp_path: Path, registry: Registry) -> None:
+    env = environment(registry, tmp_path)
     words = [sys.executable, "-m", "facade", "sql", "-c", "select pg_sleep(60)"]
     process = subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     asleep = "select count(*) from pg_stat_activity where query like '%from answer' and wait_event = 'PgSleep'"
