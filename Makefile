@@ -22,6 +22,7 @@ lint: .venv  ## the checks alone: style, types, floors
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy tools tests/pool.py
+	MYPYPATH=tests:tools $(BIN)/mypy -p chaos
 	$(BIN)/lint-imports
 
 bench: .venv  ## measure: every program in bench/

@@ -33,7 +33,8 @@ from astropy.io import fits
 from facade import plugins
 from facade.archive import content_of
 from facade.campaign import filetypes
-from facade.ingest.reading import Question, Reader, Readers
+from facade.ingest.readers import Readers
+from facade.ingest.reading import Question, Reader
 from facade.registry import Registry
 from facade.registry.connection import Address, connect
 from facade.registry.embedded import Embedded

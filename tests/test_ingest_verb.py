@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from e2e.world import BIN, World, temporary_world
 
-from facade.ingest import reading
+from facade.ingest import readers
 from facade.registry.embedded import Embedded
 
 DEFINITIONS = b"""
@@ -270,7 +270,7 @@ import sys, time
 from concurrent.futures import process
 from pathlib import Path
 from facade.files import FileType
-from facade.ingest import reading
+from facade.ingest import readers, reading
 
 def spawn(pool, started=[], spawned=process.ProcessPoolExecutor._spawn_process):
     started.append(pool)
@@ -282,8 +282,8 @@ def main():
     process.ProcessPoolExecutor._spawn_process = spawn
     files = sorted(Path(sys.argv[1]).iterdir())
     reader = reading.Reader(FileType(name="note", ingestor="rough", columns=(("visit", "int", ""),)), {})
-    with reading.Readers(reader, 2, len(files)) as readers:
-        answers = list(readers.start([reading.Question(path) for path in files]))
+    with readers.Readers(reader, 2, len(files)) as several:
+        answers = list(several.start([reading.Question(path) for path in files]))
     print(len(answers), *(path.name for path, one in zip(files, answers) if one.fault))
 
 if __name__ == "__main__":
@@ -306,17 +306,17 @@ def test_a_process_that_ends_while_another_one_is_started_costs_one_file(
 
 def test_what_reads_files_never_hears_of_ctrl_c_not_even_while_it_begins() -> None:
     lifeline, end = Pipe(duplex=False)
-    with end, reading._pool(1, [], lifeline) as pool:
+    with end, readers._pool(1, [], lifeline) as pool:
         assert signal.SIGINT in pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
 
 
 def test_what_a_pool_forgot_when_it_broke_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "ASKED_AGAIN", 0.05)
+    monkeypatch.setattr(readers, "ASKED_AGAIN", 0.05)
     with ProcessPoolExecutor(1) as pool:
         with pytest.raises(BrokenProcessPool):
             pool.submit(os._exit, 7).result()
         with pytest.raises(BrokenProcessPool):
-            reading._result(pool, Future())
+            readers._result(pool, Future())
 
 
 def test_whatever_a_plug_in_raises_prints_or_changes_costs_one_file(world: World, plugin: dict[str, str]) -> None:

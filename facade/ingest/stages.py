@@ -19,7 +19,8 @@ from facade.files import FileType, join, split_compression
 from facade.ingest.given import Given, Wanted
 from facade.ingest.judging import ANOTHER, File, Judge, Way
 from facade.ingest.outcome import BAD, FILLED, NEW, PRESENT, REFUSED, Outcome
-from facade.ingest.reading import Answer, Question, Reader, Readers, stamp_of
+from facade.ingest.readers import Readers
+from facade.ingest.reading import Answer, Question, Reader, stamp_of
 from facade.ingest.remembered import Remembered
 from facade.ingest.scratch import scratch
 from facade.registry import Registry

@@ -102,7 +102,8 @@ def main() -> int:
     os.environ.pop(INSIDE, None)
     if not mounts:
         console.print("nothing can be mounted here: disks are neither filled nor made read-only")
-    engines, began, rows = set(asked.engine or ("local", "htcondor")), time.monotonic(), []
+    engines, began = set(asked.engine or ("local", "htcondor")), time.monotonic()
+    rows: list[Row] = []
     stories = bounded(asked.seed, mounts) if asked.bounded else endless(
         asked.seed, asked.campaign, engines, asked.each, set(asked.only), mounts)  # fmt: skip
     if asked.story is not None:

@@ -156,7 +156,7 @@ def _left(home: Path) -> list[str]:
 
 def _of_stat(place: Place, name: str, quanta: int) -> list[str]:
     report = place.world.json("stat", name)
-    expected = {
+    expected: dict[str, object] = {
         "carried_out_by": None, "quanta": {"succeeded": quanta}, "failures": [], "running": [], "unplanned": [],
         "queue": None,
     }  # fmt: skip
