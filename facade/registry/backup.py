@@ -15,7 +15,7 @@ from typing import IO, cast
 
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError
 from facade.registry import binaries, dump, roles
-from facade.registry.connection import Address, Connection, Cursor, StatementError, connect, translated
+from facade.registry.connection import LOCKED, Address, Connection, Cursor, StatementError, connect, translated
 from facade.registry.definitions import known_versions
 from facade.registry.dump import BLOCK, Label
 from facade.registry.tally import PASSWORDS, Step, differences, nothing, quoted, tables, tally
@@ -23,7 +23,6 @@ from facade.registry.tally import PASSWORDS, Step, differences, nothing, quoted,
 OLDEST = 14
 PATIENCE = 60
 """Seconds that a registry which is to stand still waits for those who write to it."""
-LOCKED = "55P03"  # SQLSTATE
 RESTORING = 0xFACADE3  # key of the advisory lock: two processes that restore at once go one after the other
 _SAVING = re.compile(r'dumping contents of table "public\.(.*)"')
 THINGS = """

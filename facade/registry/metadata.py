@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTab
 from facade.errors import InputError
 from facade.metadata import KINDS, NAME, RESERVED
 from facade.registry import definitions
-from facade.registry.connection import DENIED, Session, StatementError, engine, repeated
+from facade.registry.connection import DENIED, LOCKED, Session, StatementError, engine, repeated
 from facade.registry.values import FileType
 
 TYPES: dict[str, sa.types.TypeEngine[Any]] = {
@@ -37,7 +37,6 @@ INDEXED = frozenset({"visit"})
 CHANGING = 0xFACADE1  # key of the advisory lock: two processes that widen at once go one after the other
 LOCK_WAIT, LOCK_PAUSE, LOCK_TRIES = "2s", 1.0, 30
 """Whoever waits to alter a table holds up all that would use it: better to let them pass and come back."""
-BUSY = "55P03"
 COMMENT = "metadata of files, one row each; columns come from the definitions of filetypes"
 """Stands on each table of metadata, and tells it from the registry's others."""
 OURS = sa.text("select obj_description(to_regclass(quote_ident(:name)), 'pg_class')")
@@ -65,16 +64,16 @@ def ensure_metadata_tables(session: Session, filetypes: Mapping[str, FileType]) 
     changed = definitions.changed(session, filetypes)
     wanted = _wanted(changed)
     try:
-        return repeated(lambda _: _ensure_all(session, changed, wanted), {BUSY}, [LOCK_PAUSE] * (LOCK_TRIES - 1))
+        return repeated(lambda _: _ensure_all(session, changed, wanted), {LOCKED}, [LOCK_PAUSE] * (LOCK_TRIES - 1))
     except StatementError as error:
         if error.sqlstate == DENIED:
             if not definitions.changed(session, filetypes, words=False):
                 return []  # the owner's words on the columns stand
             remedy = "have the owner of the database run 'facade db upgrade --definitions FILE'"
             raise StatementError(error.message, sqlstate=DENIED, remedy=remedy) from error
-        if error.sqlstate == BUSY:
+        if error.sqlstate == LOCKED:
             remedy = "somebody reads it for long (a backup?): try again when that is done"
-            raise StatementError("a metadata table is in use", sqlstate=BUSY, remedy=remedy) from error
+            raise StatementError("a metadata table is in use", sqlstate=LOCKED, remedy=remedy) from error
         raise
 
 
