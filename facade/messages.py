@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 ERROR, WARNING, INFORMATION = LEVELS = (1, 2, 3)
 """Levels of messages, the most severe first."""
+EXEC, COMMAND, NOTE = OURS = ("--- ", "$ ", "facade: ")
+"""How lines of a log begin that the job writes, not a program: around one, its command line, a note."""
 MEMORY = 64 << 20
 """Bytes that the automaton of all patterns may take."""
 

@@ -10,13 +10,11 @@ from typing import Any
 
 from facade import engines, homing
 from facade.errors import FacadeError
+from facade.messages import OURS
 from facade.registry import Registry
 from facade.registry.values import Attempt, Failure, Overview
 from facade.run import alive, settle
 from facade.states import State
-
-OURS = ("--- ", "$ ", "facade: ")
-"""How lines of a log begin that the job wrote, not the program."""
 
 
 @dataclass(frozen=True, slots=True)

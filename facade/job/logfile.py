@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facade.job.execute import Ended
 from facade.job.receipt import now
+from facade.messages import COMMAND, EXEC, NOTE
 
 
 class Log:
@@ -27,16 +28,16 @@ class Log:
     def note(self, text: str) -> None:
         """Add lines of our own, marked so that they are told from what programs print."""
         lines = text.splitlines() or [""]
-        self._write("".join(f"facade: {line}\n" for line in lines))
+        self._write("".join(f"{NOTE}{line}\n" for line in lines))
 
     def starting(self, execnum: int, name: str, argv: Sequence[str]) -> None:
         """Add the header of a program."""
-        self._write(f"--- exec {execnum} {name}, started {now()}\n$ {shlex.join(argv)}\n")
+        self._write(f"{EXEC}exec {execnum} {name}, started {now()}\n{COMMAND}{shlex.join(argv)}\n")
 
     def ended(self, execnum: int, name: str, ended: Ended) -> None:
         """Add the footer of a program."""
         start = "" if self._at_line_start() else "\n"
-        self._write(f"{start}--- exec {execnum} {name}: {ended}\n")
+        self._write(f"{start}{EXEC}exec {execnum} {name}: {ended}\n")
         if ended.strays:
             self.note(f"killed what {name} left running: {', '.join(ended.strays)}")
 
