@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 from facade.archive import Archive, Listed
 from facade.archive.parts import PART
 from facade.errors import FacadeError, MissingInputError, RefusedError, TransferError
+from facade.files import is_text
 from facade.registry import Registry
 from facade.registry.holdings import Registered
 from facade.registry.locations import Copy
@@ -153,7 +154,7 @@ def _unknown(
     registry: Registry, archive: Archive, wish: Wish, pool: ThreadPoolExecutor, listed: Sequence[Listed]
 ) -> Iterator[Finding]:
     """Yield what of *listed* the registry does not place where it lies; record it, if that is wished."""
-    names = [name for one in listed if _is_text(name := _name(one.path))]
+    names = [name for one in listed if is_text(name := _name(one.path))]  # on a disk they may be anything
     known = registry.care.registered(archive.name, names)
     found = [finding for one in listed if (finding := _classified(one, known.get(_name(one.path)))) is not None]
     if wish.attempt is not None and not (wish.home or wish.under):  # all of the archive, and others' files in it
@@ -191,15 +192,6 @@ def _classified(one: Listed, known: Registered | None) -> Finding | None:
 def _holds(archive: Archive, one: Finding) -> bool:
     assert one.file is not None
     return archive.holds(one.path, one.file.size, one.file.checksum)
-
-
-def _is_text(name: str) -> bool:
-    """Say whether a name found on a disk can be one that is registered: those bytes may be anything."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _name(path: str) -> str:

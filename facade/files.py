@@ -116,6 +116,15 @@ def clean_path(path: str) -> str | None:
     return "/".join(parts)
 
 
+def is_text(text: str) -> bool:
+    """Say whether a database can hold *text*: it has no NULs, and no bytes of a file name that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
 def name_fault(name: str) -> str | None:
     """Say what is wrong with *name* as a file name, or None if nothing is."""
     if 2 < len(name) < MAX_NAME and name.isascii() and name.isprintable() and "/" not in name:

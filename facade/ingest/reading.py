@@ -17,7 +17,7 @@ from typing import TypeVar
 from facade import plugins
 from facade.archive import Content, content_of
 from facade.errors import FacadeError, InputError
-from facade.files import FileType, name_fault, split_compression
+from facade.files import FileType, is_text, name_fault, split_compression
 from facade.ingest import catalogues
 from facade.ingest.catalogues import truth
 from facade.metadata import typed
@@ -139,7 +139,7 @@ def fitting(value: object, kind: str, name: str, path: Path) -> Scalar:
         found = typed(truth(value) if kind == "bool" and isinstance(value, str) else value, kind)
     except InputError as error:
         raise InputError(f"{path}: {name}: {error.message}", remedy=f"the filetype says it is {kind}") from error
-    if isinstance(found, str) and ("\0" in found or any("\ud800" <= letter <= "\udfff" for letter in found)):
+    if isinstance(found, str) and not is_text(found):
         raise InputError(f"{path}: {name} holds characters that no text may have: {found!r:.80}")
     return found
 
@@ -188,10 +188,6 @@ def _check(path: Path) -> None:
     if not path.is_file():
         there = "is no ordinary file" if path.exists() else "is a link that leads nowhere"
         raise InputError(f"{path}: {there if os.path.lexists(path) else 'no such file'}")
-    try:
-        path.name.encode()
-        fault = name_fault(path.name)
-    except UnicodeEncodeError:
-        fault = "is not written in UTF-8"
+    fault = name_fault(path.name) if is_text(path.name) else "is not written in UTF-8"
     if fault:
         raise InputError(f"{str(path)!a:.200}: its name {fault}", remedy="give it another name")

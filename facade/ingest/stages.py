@@ -15,7 +15,7 @@ from facade.archive import open_archive
 from facade.archive.local import LocalArchive
 from facade.campaign import filetypes as read_filetypes
 from facade.errors import FacadeError, InputError, RefusedError, RegistryError, TransferError
-from facade.files import FileType, join, split_compression
+from facade.files import FileType, is_text, join, split_compression
 from facade.ingest.given import Given, Wanted
 from facade.ingest.judging import ANOTHER, File, Judge, Way
 from facade.ingest.outcome import BAD, FILLED, NEW, PRESENT, REFUSED, Outcome
@@ -165,7 +165,7 @@ class Ingestion:
     def _compared(self, files: Sequence[Given]) -> list[File]:
         """Return files with what the registry knows of them; those whose rows it has not are to go in again."""
         names = [split_compression(one.path.name) for one in files]
-        sound = [key for key in names if _encodes(key[0])]
+        sound = [key for key in names if is_text(key[0])]
         intake = self._registry.intake
         known = self._patiently(lambda: intake.known(sound, self._site.archive))
         if self._definition.contents:
@@ -332,11 +332,3 @@ class Ingestion:
             filename=file.key[0], compression=file.key[1], filetype=self._definition.name, size=content.size,
             checksum=content.checksum, metadata=file.metadata, path=file.place, archive=self._site.archive,
         )  # fmt: skip
-
-
-def _encodes(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in name

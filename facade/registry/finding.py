@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from facade.errors import InputError
+from facade.files import is_text
 from facade.metadata import KINDS, NAME
 from facade.registry.connection import Session
 from facade.registry.runs import attempt_name
@@ -140,7 +141,7 @@ def hint(session: Session, name: str) -> str:
 
 def storable(text: str) -> None:
     """Raise InputError if no database can hold *text*: it has NULs, or bytes of a file name that are no UTF-8."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_text(text):
         raise InputError(f"{text!r} is no text that a database can hold")
 
 
