@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from facade.campaign.keywords import KEYWORDS, SECTIONS
+from facade.campaign.keyword import SECTIONS
+from facade.campaign.keywords import KEYWORDS
 from facade.cli import run_command
 from facade.cli.context import site
 from facade.cli.showing import AREAS, faults_page, keywords_page

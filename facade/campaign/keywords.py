@@ -6,11 +6,9 @@ keywords of the original are those of desdm.md §1.7 and, for its LSST wrapper, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
+from facade.campaign.keyword import ACTIVE, PLANNED, REQUIRED, RETIRED, VARIABLE, Keyword, rows
 from facade.campaign.words import (
     ARGUMENTS,
     BELOW,
@@ -42,71 +40,9 @@ from facade.campaign.words import (
     SUFFIX,
     TEXT,
     TIME,
-    Kind,
     choice,
 )
 from facade.metadata import COLUMN_TYPES
-
-ACTIVE, VARIABLE, RETIRED, PLANNED = "active", "variable", "retired", "planned"
-REQUIRED = "required"
-
-STATUS = {
-    ACTIVE: "facade acts on it",
-    VARIABLE: "a variable that patterns and command lines use; facade itself does not look at it",
-    PLANNED: "the original acted on it, facade does not yet",
-    RETIRED: "the original acted on it, facade has something else instead",
-}
-"""What each status means. A keyword that is planned or retired gives a warning where its value asks for something."""
-
-SECTIONS = {
-    "campaign": "the campaign itself, at top level; those without an effect may stand in a block or module too",
-    "block": "`<block NAME>`",
-    "module": "`<module NAME>`",
-    "exec": "`<exec_1>`, `<exec_2>` … in a module",
-    "cmdline": "`<cmdline>` in an exec",
-    "file": "`<file>`, `<NAME>` in a module",
-    "hdrupd": "`<hdrupd_NAME>` in a file section ([outputs.md](outputs.md))",
-    "list": "`<list>`, `<NAME>` in a module",
-    "wrapper": "`<wrapper>` in a module; a wrapper of your own may have others",
-    "filename_pattern": "`<filename_pattern>`",
-    "directory_pattern": "`<directory_pattern>`, `<NAME>`",
-    "filetype": "`<filetype_metadata>`, `<NAME>`",
-    "columns": "`<columns>` in a filetype",
-    "contents": "`<contents>` in a filetype ([plugins.md](plugins.md))",
-    "job_environment": "`<job_environment>`",
-    "max_jobs": "`<max_jobs>`",
-    "qcf": "`<qcf>` in the campaign, a block, a module or an exec ([messages.md](messages.md))",
-    "pattern": "`<patterns>` in `<qcf>`, `<NAME>`",
-    "exclude": "`<excludes>` in `<qcf>`, `<NAME>`",
-    "filter": "`<filter>` in `<qcf>`, `<NAME>`",
-    "archive": "`<archive>`, `<NAME>`",
-    "site": "the site file ([site.md](site.md)), not the campaign",
-}
-"""Section of the table -> where its keywords stand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """One keyword. A name in angle brackets (``<COLUMN>``, ``exec_<N>``) stands for names of the operator's own.
-
-    ``default`` is what holds without it ("required": it must be there), ``since`` "DESDM", "LSST" (its wrapper) or the
-    version of facade that brought it, ``status`` a key of `STATUS`.
-    """
-
-    section: str
-    name: str
-    type: Kind[Any]
-    default: str
-    meaning: str
-    since: str
-    status: str
-
-
-def _rows(section: str, since: str, status: str, *rows: tuple[str, Kind[Any], str, str]) -> Iterator[Keyword]:
-    """Yield the keywords of one section that have *since* and *status* in common: (name, type, default, meaning)."""
-    for name, kind, default, meaning in rows:
-        yield Keyword(section, name, kind, default, meaning, since, status)
-
 
 # fmt: off
 _DATASET = (
@@ -178,7 +114,7 @@ _QCF = ("qcf", SECTION, "", "messages to look for in what programs print; those 
 _USE_QCF = ("use_qcf", BOOL, "True", "look for messages")
 
 KEYWORDS: tuple[Keyword, ...] = (
-    *_rows("campaign", "DESDM", ACTIVE,
+    *rows("campaign", "DESDM", ACTIVE,
         ("project", TEXT, REQUIRED, "project that the request belongs to"),
         ("campaign", TEXT, REQUIRED, "campaign that the request belongs to"),
         ("pipeline", TEXT, "", "pipeline, recorded with the request"),
@@ -227,18 +163,18 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("archive", SECTION, "", "variables by archive"),
         ("site", SECTION, "", "variables by site"),
     ),
-    *_rows("campaign", "0.1.0", ACTIVE,
+    *rows("campaign", "0.1.0", ACTIVE,
         *_CLUSTERING,
         ("max_jobs", SECTION, "", "CATEGORY = NUMBER: how many jobs of that category run at once"),
         ("junk_max_size", SIZE, "100MB", "how much a job keeps of such files; larger ones are left out first"),
     ),
-    *_rows("campaign", "DESDM", VARIABLE,
+    *rows("campaign", "DESDM", VARIABLE,
         ("query_run", TEXT, "", "used by queries of older campaigns"),
         ("fileclass", TEXT, "", "used by paths of older campaigns"),
         ("proctag", TEXT, "", "a tag; facade tag puts one on an attempt"),
         ("config_version", TEXT, "", "version of the pipeline's configuration"),
     ),
-    *_rows("campaign", "DESDM", PLANNED,
+    *rows("campaign", "DESDM", PLANNED,
         ("archive_transfer", SECTION, "", "how files go from archive to archive"),
         ("job_file_mvmt", SECTION, "", "how files go between jobs and archives; facade has one way, with checksums"),
         ("when_to_email", choice("never", "run", "block"), "run", "when mail is sent; facade sends none, see facade"
@@ -267,7 +203,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("transfer_stats_per_file", BOOL, "False", "the same, for each file"),
         ("exec_def", SECTION, "", "version flags of programs by name; use version_flag in the exec"),
     ),
-    *_rows("campaign", "DESDM", RETIRED,
+    *rows("campaign", "DESDM", RETIRED,
         ("operator", TEXT, "", "who submits; facade records the login name"),
         ("submit_run_dir", PATH, "", "working directory; facade makes one for each attempt below 'runs' of the site"
          " file"),
@@ -308,7 +244,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("des_http_section", TEXT, "", "section of that file, for HTTP"),
         ("file_header", SECTION, "", "headers that are written into outputs; write <hdrupd_NAME> in the file section"),
     ),
-    *_rows("block", "DESDM", ACTIVE,
+    *rows("block", "DESDM", ACTIVE,
         ("modulelist", NAMES, REQUIRED, "modules, each after those whose outputs it needs"),
         _QCF,
         _USE_QCF,
@@ -317,12 +253,12 @@ KEYWORDS: tuple[Keyword, ...] = (
         *_THREADS,
         *_SAVING,
     ),
-    *_rows("block", "0.1.0", ACTIVE, *_CLUSTERING),
-    *_rows("block", "0.1.0", ACTIVE,
+    *rows("block", "0.1.0", ACTIVE, *_CLUSTERING),
+    *rows("block", "0.1.0", ACTIVE,
         ("planned", LATE, "submission", "late: this block and those after it are planned once the blocks"
          " before it are done, so that their queries see what those made"),
     ),
-    *_rows("module", "DESDM", ACTIVE,
+    *rows("module", "DESDM", ACTIVE,
         ("wrappername", TEXT, REQUIRED, "wrapper, by its name as a plug-in, or exec:PROGRAM; not needed with noop"),
         ("wrapperloop", KEYS, "", "keys: one quantum for each distinct tuple of their values; without them, one"
          " quantum"),
@@ -338,18 +274,18 @@ KEYWORDS: tuple[Keyword, ...] = (
         _USE_QCF,
         *_RESOURCES,
     ),
-    *_rows("module", "0.1.0", ACTIVE,
+    *rows("module", "0.1.0", ACTIVE,
         *_CLUSTERING,
         ("order_by", ORDER, "", "keys by which its quanta are numbered, and so run, before those of the loop"),
     ),
-    *_rows("module", "DESDM", ACTIVE, *_THREADS, *_SAVING),
-    *_rows("module", "DESDM", RETIRED,
+    *rows("module", "DESDM", ACTIVE, *_THREADS, *_SAVING),
+    *rows("module", "DESDM", RETIRED,
         _DEBUG,
         ("modnamepat", TEXT, "", "pattern of the names of logs and WCL files; facade names logs"
          " UNIT_rREQpATT_MODULE_wNNNNN"),
         ("req_vals", KEYS, "", "further variables for the wrapper; give them in <wrapper>"),
     ),
-    *_rows("exec", "DESDM", ACTIVE,
+    *rows("exec", "DESDM", ACTIVE,
         ("execname", TEXT, REQUIRED, "program, as found on the job's PATH"),
         ("used", REFS, "", "what it reads: file.NAME, list.NAME or list.NAME.FILE"),
         ("was_generated_by", REFS, "", "what it makes"),
@@ -360,20 +296,20 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("cmdline", SECTION, "", "its command line"),
         _QCF,
     ),
-    *_rows("exec", "DESDM", PLANNED,
+    *rows("exec", "DESDM", PLANNED,
         ("version_pattern", TEXT, "", "regular expression that finds the version in what it prints; facade keeps all"
          " it prints"),
     ),
-    *_rows("exec", "DESDM", RETIRED,
+    *rows("exec", "DESDM", RETIRED,
         ("execnum", COUNT, "", "number of the exec; facade takes it from the section's name"),
     ),
-    *_rows("cmdline", "DESDM", ACTIVE,
+    *rows("cmdline", "DESDM", ACTIVE,
         ("<OPTION>", TEXT, "", "value of an option, with hyphens as cmd_hyphen says; _flag: the option alone. Case is"
          " kept"),
         ("_<NN>", TEXT, "", "argument with a position, 1 is the first behind the program; _<NN>_<NAME> says what it"
          " is"),
     ),
-    *_rows("file", "DESDM", ACTIVE,
+    *rows("file", "DESDM", ACTIVE,
         *_DATASET,
         ("fullname", TEXT, "", "directory in the job and file name, instead of dirpat and filepat"),
         ("dirpat", DIRPAT, REQUIRED, "pattern of its directories, from <directory_pattern>; not needed with fullname"),
@@ -383,37 +319,37 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("savefiles", BOOL, "True", "copy it to the archive"),
         ("ignore_multiple_error", BOOL, "False", "a quantum may have several such files"),
     ),
-    *_rows("file", "LSST", ACTIVE,
+    *rows("file", "LSST", ACTIVE,
         ("rename_file", TEXT, "", "second name of an input in its directory of the job"),
     ),
-    *_rows("file", "DESDM", VARIABLE,
+    *rows("file", "DESDM", VARIABLE,
         *_VARIABLES,
         ("rundir", TEXT, "", "directory that patterns use"),
         ("ops_enddir", TEXT, "", "last part of a directory that patterns use"),
     ),
-    *_rows("file", "LSST", VARIABLE,
+    *rows("file", "LSST", VARIABLE,
         ("job_enddir", TEXT, "", "last part of a directory in the job that patterns use"),
         ("job_outtype", TEXT, "", "part of a directory in the job that patterns use"),
     ),
-    *_rows("file", "DESDM", ACTIVE,
+    *rows("file", "DESDM", ACTIVE,
         ("compress_files", BOOL, "False", "compress it before it is archived ([outputs.md](outputs.md)); of outputs"
          " that are saved"),
         ("hdrupd_<NAME>", SECTION, "", "cards to write into it before it is checked and kept: KEY ="
          " VALUE/COMMENT/TYPE"),
     ),
-    *_rows("file", "0.1.0", ACTIVE,
+    *rows("file", "0.1.0", ACTIVE,
         ("allow_empty", BOOL, "False", "an empty output is no fault"),
     ),
-    *_rows("file", "LSST", RETIRED,
+    *rows("file", "LSST", RETIRED,
         ("repoingest", TEXT, "", "command that made an input known to the job's repository; the lsst wrapper writes"
          " its registry itself"),
     ),
-    *_rows("hdrupd", "DESDM", ACTIVE,
+    *rows("hdrupd", "DESDM", ACTIVE,
         ("headers", LIST, "", "numbers or names of the HDUs to write the cards into; without it, 0: the primary one"),
         ("<KEY>", TEXT, "", "VALUE/COMMENT/TYPE, or VALUE; TYPE is str, int, float or bool; VALUE may be"
          " header:[HDU:]KEY or function:NAME"),
     ),
-    *_rows("list", "DESDM", ACTIVE,
+    *rows("list", "DESDM", ACTIVE,
         *_DATASET,
         ("dirpat", DIRPAT, "", "pattern of the list file's directories; needed if it has a name"),
         ("filetype", NAME, "", "filetype that a generic query looks for"),
@@ -425,11 +361,11 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("div_list_by_col", SECTION, "", "<NAME> sections in it: lists of the same lines, each with columns, format and"
          " file of its own; what one does not say the list says"),
     ),
-    *_rows("list", "0.1.0", ACTIVE,
+    *rows("list", "0.1.0", ACTIVE,
         ("header", BOOL, "False", "begin the list file with a line of column names"),
     ),
-    *_rows("list", "DESDM", VARIABLE, *_VARIABLES),
-    *_rows("wrapper", "LSST", ACTIVE,
+    *rows("list", "DESDM", VARIABLE, *_VARIABLES),
+    *rows("wrapper", "LSST", ACTIVE,
         ("job_repo_dir", BELOW, "", "repository to make, below the job's directory"),
         ("mapper", TEXT, "", "class that knows the repository's layout"),
         ("butler_template", BELOW, "", "YAML file with templates of file names for the repository"),
@@ -439,20 +375,20 @@ KEYWORDS: tuple[Keyword, ...] = (
          " column"),
         ("add_cmdline", TEXT, "", "'SEPARATOR'.join(list.LIST.FILE.COLUMN): to add to the end of the last word"),
     ),
-    *_rows("wrapper", "0.1.0", ACTIVE,
+    *rows("wrapper", "0.1.0", ACTIVE,
         ("untar_dir", BELOW, "", "where to unpack; without it, beside each tar file"),
     ),
-    *_rows("filename_pattern", "DESDM", ACTIVE,
+    *rows("filename_pattern", "DESDM", ACTIVE,
         ("<NAME>", TEXT, "", "template of a file name; filepat names it"),
     ),
-    *_rows("directory_pattern", "DESDM", ACTIVE,
+    *rows("directory_pattern", "DESDM", ACTIVE,
         ("ops", BELOW, REQUIRED, "template of the directory below the archive's root"),
         ("runtime", BELOW, REQUIRED, "template of the directory in the job; the pattern 'log' needs none"),
     ),
-    *_rows("filetype", "DESDM", ACTIVE,
+    *rows("filetype", "DESDM", ACTIVE,
         ("metadata_table", NAME, "", "table that keeps the metadata; needed if there are columns"),
     ),
-    *_rows("filetype", "0.1.0", ACTIVE,
+    *rows("filetype", "0.1.0", ACTIVE,
         ("ingestor", NAME, "plain", "plug-in by which facade ingest learns about such files; without it, fits if"
          " columns are read from headers"),
         ("archive_path", TEXT, "", "directory below the archive's root, for files that are ingested"),
@@ -461,32 +397,32 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("contents_hdu", TEXT, "the first table", "name or number of the HDU that has the rows"),
         ("contents", SECTION, "", "columns of that table"),
     ),
-    *_rows("filetype", "DESDM", RETIRED,
+    *rows("filetype", "DESDM", RETIRED,
         ("filetype_mgmt", TEXT, "", "Python class that ingested such files; name an ingestor"),
         ("hdus", SECTION, "", "headers that become metadata; write <columns>"),
     ),
-    *_rows("columns", "0.1.0", ACTIVE,
+    *rows("columns", "0.1.0", ACTIVE,
         ("<COLUMN>", TEXT, "", "TYPE [required] [SOURCE] [[UNIT]] [ucd:UCD] [- DESCRIPTION]: what is in brackets may be"
          " left out; SOURCE is header:[HDU:]KEY, wcl:NAME, filename:PATTERN[:NAME] or function:NAME, and without it"
          f" planning or the ingestor knows the value; TYPE is one of {', '.join(COLUMN_TYPES)}"),
     ),
-    *_rows("contents", "0.1.0", ACTIVE,
+    *rows("contents", "0.1.0", ACTIVE,
         ("<COLUMN>", TEXT, "", "TYPE [column:NAME]: NAME is what the column is called in the file, NAME[2] the second"
          " of several values that it has in each row; without it, the same name"),
     ),
-    *_rows("job_environment", "DESDM", ACTIVE,
+    *rows("job_environment", "DESDM", ACTIVE,
         ("<VARIABLE>", TEXT, "", "value of an environment variable, whose name is written in capitals in the job"),
     ),
-    *_rows("max_jobs", "0.1.0", ACTIVE,
+    *rows("max_jobs", "0.1.0", ACTIVE,
         ("<CATEGORY>", COUNT, "", "how many jobs of that category run at once"),
     ),
-    *_rows("qcf", "DESDM", ACTIVE,
+    *rows("qcf", "DESDM", ACTIVE,
         ("override", BOOL, "False", "only this section: not the patterns and excludes of those around it"),
         ("patterns", SECTION, "", "what is looked for in what programs print, line by line"),
         ("excludes", SECTION, "", "what a line must not hold to be a message"),
         ("filter", SECTION, "", "texts that are replaced before; the saved log stays as it was printed"),
     ),
-    *_rows("pattern", "DESDM", ACTIVE,
+    *rows("pattern", "DESDM", ACTIVE,
         ("pattern", TEXT, REQUIRED, "regular expression, taken as it is written, blind to case"),
         ("lvl", LEVEL, "1", "1 error, 2 warning, 3 information"),
         ("priority", INT, "", "of the patterns that a line matches, that with the lowest number counts; without it,"
@@ -495,20 +431,20 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("number_of_lines", COUNT, "1", "lines of the message, the one that matches included"),
         ("only_matched", BOOL, "False", "keep of the line what matches"),
     ),
-    *_rows("exclude", "DESDM", ACTIVE,
+    *rows("exclude", "DESDM", ACTIVE,
         ("pattern", TEXT, REQUIRED, "regular expression: a line that matches it is no message"),
         ("exec", LIST, "", "programs, wrappers or modules that it is for; without it, for all"),
     ),
-    *_rows("filter", "DESDM", ACTIVE,
+    *rows("filter", "DESDM", ACTIVE,
         ("replace_pattern", TEXT, REQUIRED, "text to replace, or chr(27): the character of that number"),
         ("with_pattern", TEXT, "", "text to put in its place"),
         ("exec", LIST, "", "programs, wrappers or modules that it is for; without it, for all"),
     ),
-    *_rows("archive", "DESDM", ACTIVE,
+    *rows("archive", "DESDM", ACTIVE,
         ("root", PATH, "archive", "its directory, or its address: https://…, s3://BUCKET/…; counts in the site file, is"
          " a variable in a campaign"),
     ),
-    *_rows("archive", "0.1.0", ACTIVE,
+    *rows("archive", "0.1.0", ACTIVE,
         ("shared", BOOL, "False", "whether all of HTCondor's machines see its directory, though not run directories"),
         ("transfers", COUNT, "", "transfers that run at once on a host, over all jobs; without it, any number"),
         ("slots", PATH, "", "folder of each host by which those are counted; without it, one in /tmp"),
@@ -522,7 +458,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         ("region", TEXT, "", "region of S3; without it, what the profile says, or us-east-1"),
         ("profile", NAME, "", "profile in the files of S3's credentials and settings"),
     ),
-    *_rows("site", "0.1.0", ACTIVE,
+    *rows("site", "0.1.0", ACTIVE,
         ("database", TEXT, "", "URL of the PostgreSQL server; without it facade keeps one itself"),
         ("home_archive", NAME, "home", "archive that keeps the files"),
         ("target_archive", NAME, "", "target_archive of campaigns that name none"),

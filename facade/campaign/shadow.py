@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from facade.campaign.columns import loop_object
 from facade.campaign.faults import Faults, key_of
-from facade.campaign.keywords import KEYWORDS, VARIABLE
+from facade.campaign.keyword import VARIABLE
+from facade.campaign.keywords import KEYWORDS
 from facade.campaign.model import Campaign
 from facade.wcl.scope import Scope
 from facade.wcl.template import Scalar

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from facade.campaign.faults import Faults, key_of, resolved
-from facade.campaign.keywords import ACTIVE, AS_FACADE_DOES, KEYWORDS, PLANNED, RETIRED, Keyword, keywords_of
+from facade.campaign.keyword import ACTIVE, PLANNED, RETIRED, Keyword
+from facade.campaign.keywords import AS_FACADE_DOES, KEYWORDS, keywords_of
 from facade.campaign.words import BELOW, KEYS, LIST, REF, REFS, SECTION, TEXT, BadWord
 from facade.files import WCL
 from facade.wcl.scope import Scope

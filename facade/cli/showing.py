@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from facade.campaign.keywords import KEYWORDS, SECTIONS, STATUS, Keyword
+from facade.campaign.keyword import SECTIONS, STATUS, Keyword
+from facade.campaign.keywords import KEYWORDS
 from facade.campaign.words import KINDS
 from facade.codes import CODES
 from facade.errors import DONE, InputError

@@ -9,18 +9,8 @@ import pytest
 from campaigns import REDUCE, small, text
 
 from facade import __version__
-from facade.campaign.keywords import (
-    ACTIVE,
-    AS_FACADE_DOES,
-    KEYWORDS,
-    PLANNED,
-    REQUIRED,
-    RETIRED,
-    SECTIONS,
-    STATUS,
-    Keyword,
-    keywords_of,
-)
+from facade.campaign.keyword import ACTIVE, PLANNED, REQUIRED, RETIRED, SECTIONS, STATUS, Keyword
+from facade.campaign.keywords import AS_FACADE_DOES, KEYWORDS, keywords_of
 from facade.campaign.words import SECTION
 from facade.errors import CampaignError
 from facade.files import COMPRESSIONS
