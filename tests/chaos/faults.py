@@ -214,8 +214,14 @@ def full(folder: Callable[[Place], Path]) -> Strike:
 def read_only(scene: Scene) -> Iterator[str]:
     """Lay a read-only view of the archive over it."""
     mount("--bind", scene.place.archive, scene.place.archive)
-    mount("-o", "remount,ro,bind", scene.place.archive)
     try:
+        for _ in range(40):  # not while somebody writes through the view
+            with contextlib.suppress(subprocess.CalledProcessError):
+                mount("-o", "remount,ro,bind", scene.place.archive)
+                break
+            time.sleep(0.05)
+        else:
+            raise TooLateError
         yield "archive"
     finally:
         subprocess.run(["umount", "-l", str(scene.place.archive)], check=True, capture_output=True)
